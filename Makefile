@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make            build/colink
+# make demo       link the demo model, generate text from flash, show what placement saves
+# make check      build and run every test (SANITIZE=1: under ASan and UBSan, in build/sanitize)
+# make fuzz       build the fuzzers and run each for FUZZ_SECONDS (60)
+#
+# V=1 shows the commands. Missing Debian packages are installed (root) or named.
+
+V ?= 0
+SANITIZE ?= 0
+FUZZ_SECONDS ?= 60
+
+ifeq ($(SANITIZE),1)
+BUILD ?= build/sanitize
+OPTIMIZE ?= -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+else
+BUILD ?= build
+OPTIMIZE ?= -O2 -g
+endif
+
+ifeq ($(V),1)
+quiet = @echo '  $(1)' >/dev/null;
+else
+quiet = @printf '  %-8s %s\n' '$(1)' '$(2)';
+endif
+
+CC = gcc
+AR = gcc-ar
+WARNINGS = -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wold-style-definition \
+	-Wpointer-arith -Wshadow -Wvla -Wwrite-strings -Wundef
+CPPFLAGS = -Iruntime
+CFLAGS = -std=gnu11 $(WARNINGS) $(OPTIMIZE) -pthread -MMD -MP
+LDFLAGS = -pthread
+LDLIBS = -ljansson -lpcre2-8 -luring -lxxhash -lzip -lm
+
+# Everything below cli/, in the order in which rooms may depend on each other.
+runtime_rooms = base model placement storage infer
+runtime_sources := $(sort $(foreach room,$(runtime_rooms),$(wildcard runtime/$(room)/*.c)))
+runtime_objects := $(runtime_sources:%.c=$(BUILD)/%.o)
+cli_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard runtime/cli/*.c)))
+
+unit_programs := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
+integration_programs := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/integration/test_*.c)))
+integration_scripts := $(sort $(wildcard tests/integration/test_*.sh))
+test_helpers := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/helpers/*.c)))
+fuzzers := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+
+all: $(BUILD)/colink
+
+# The compiler has to be there before it can say for which machine it compiles.
+$(BUILD)/packages.stamp: .ci/packages
+	@.ci/packages
+	@mkdir -p $(@D) && touch $@
+
+# The same kernels, compiled once per instruction set; picked at run time.
+$(BUILD)/runtime/infer/kernels_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
+$(BUILD)/runtime/infer/kernels_avx512.o: CFLAGS += -mavx512f -mavx512vl -mavx512bw -mfma -mf16c
+
+$(BUILD)/%.o: %.c | $(BUILD)/packages.stamp
+	@mkdir -p $(@D)
+	$(call quiet,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+$(BUILD)/libruntime.a: $(runtime_objects)
+	@rm -f $@
+	$(call quiet,AR,$@)$(AR) rcs $@ $^
+
+$(BUILD)/colink: $(cli_objects) $(BUILD)/libruntime.a
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+$(BUILD)/tests/%.o: CPPFLAGS += -Itests
+$(unit_programs) $(integration_programs): $(BUILD)/%: $(BUILD)/%.o $(test_helpers) \
+		$(BUILD)/libruntime.a
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(TEST_LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
+
+check: all $(unit_programs) $(integration_programs)
+	tests/run --build $(BUILD) $(unit_programs) $(integration_programs) $(integration_scripts)
+
+demo: all
+	tests/demo $(BUILD)
+
+# libFuzzer comes with clang; the objects have a folder of their own.
+fuzz:
+	tests/fuzz/run $(FUZZ_SECONDS)
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all check clean demo fuzz
+.SECONDARY:
+
+-include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))
+-include $(addsuffix .d,$(unit_programs) $(integration_programs))

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Large enough that a write is one big I/O, small enough to stay in the L2 cache. */
+#define OUTPUT_BUFFER_SIZE (256 * 1024)
+
+int file_open_read(const char *path, uint64_t *size, struct error *err)
+{
+	struct stat st;
+	int fd, ret;
+
+	/* O_NONBLOCK: a FIFO must be refused, not waited for. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return error_set(err, -errno, "%s: cannot open: %s", path, strerror(errno));
+	if (fstat(fd, &st) < 0)
+		ret = error_set(err, -errno, "%s: cannot stat: %s", path, strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		ret = error_set(err, -EINVAL, "%s: not a regular file", path);
+	else {
+		*size = (uint64_t)st.st_size;
+		return fd;
+	}
+	close(fd);
+	return ret;
+}
+
+int file_read_at(int fd, void *buffer, size_t length, uint64_t offset, const char *path,
+		 struct error *err)
+{
+	char *to = buffer;
+
+	while (length) {
+		ssize_t got = pread(fd, to, length, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return error_set(err, -errno, "%s: read at offset %llu: %s", path,
+					 (unsigned long long)offset, strerror(errno));
+		if (got == 0)
+			return error_set(err, -EIO, "%s: ends at offset %llu, %zu bytes too early",
+					 path, (unsigned long long)offset, length);
+		to += got;
+		offset += (uint64_t)got;
+		length -= (size_t)got;
+	}
+	return 0;
+}
+
+int file_read_text(const char *path, size_t limit, char **text, size_t *length, struct error *err)
+{
+	uint64_t size;
+	char *buffer;
+	int fd, ret;
+
+	fd = file_open_read(path, &size, err);
+	if (fd < 0)
+		return fd;
+	if (size > limit) {
+		ret = error_set(err, -EFBIG, "%s: %llu bytes, at most %zu are expected", path,
+				(unsigned long long)size, limit);
+		goto close;
+	}
+	buffer = malloc(size + 1);
+	if (!buffer) {
+		ret = error_no_memory(err, path);
+		goto close;
+	}
+	ret = file_read_at(fd, buffer, size, 0, path, err);
+	if (ret < 0) {
+		free(buffer);
+		goto close;
+	}
+	buffer[size] = '\0';
+	*text = buffer;
+	*length = size;
+close:
+	close(fd);
+	return ret;
+}
+
+struct output_file {
+	int fd;
+	char *path;
+	char *temporary; /* NULL before it exists and after the rename */
+	uint64_t written; /* bytes that left the buffer */
+	size_t buffered;
+	char buffer[OUTPUT_BUFFER_SIZE];
+};
+
+static void output_file_free(struct output_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	if (file->temporary)
+		unlink(file->temporary);
+	free(file->temporary);
+	free(file->path);
+	free(file);
+}
+
+int output_file_create(const char *path, struct output_file **result, struct error *err)
+{
+	struct output_file *file = malloc(sizeof(*file));
+	char *temporary;
+
+	if (!file)
+		return error_no_memory(err, path);
+	file->fd = -1;
+	file->written = 0;
+	file->buffered = 0;
+	file->temporary = NULL;
+	file->path = strdup(path);
+	if (!file->path || asprintf(&temporary, "%s.tmp-%ld", path, (long)getpid()) < 0) {
+		output_file_free(file);
+		return error_no_memory(err, path);
+	}
+	file->fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (file->fd < 0) {
+		int code = -errno;
+
+		error_set(err, code, "%s: cannot create: %s", temporary, strerror(-code));
+		free(temporary);
+		output_file_free(file);
+		return code;
+	}
+	file->temporary = temporary;
+	*result = file;
+	return 0;
+}
+
+static int write_all(struct output_file *file, const char *data, size_t length, uint64_t offset,
+		     struct error *err)
+{
+	while (length) {
+		ssize_t put = pwrite(file->fd, data, length, (off_t)offset);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return error_set(err, -errno, "%s: write at offset %llu: %s", file->path,
+					 (unsigned long long)offset, strerror(errno));
+		data += put;
+		offset += (uint64_t)put;
+		length -= (size_t)put;
+	}
+	return 0;
+}
+
+static int flush(struct output_file *file, struct error *err)
+{
+	int ret = write_all(file, file->buffer, file->buffered, file->written, err);
+
+	if (ret < 0)
+		return ret;
+	file->written += file->buffered;
+	file->buffered = 0;
+	return 0;
+}
+
+int output_file_write(struct output_file *file, const void *data, size_t length,
+		      struct error *err)
+{
+	const char *from = data;
+
+	while (length) {
+		size_t room = OUTPUT_BUFFER_SIZE - file->buffered;
+		size_t part = length < room ? length : room;
+
+		memcpy(file->buffer + file->buffered, from, part);
+		file->buffered += part;
+		from += part;
+		length -= part;
+		if (file->buffered == OUTPUT_BUFFER_SIZE) {
+			int ret = flush(file, err);
+
+			if (ret < 0)
+				return ret;
+		}
+	}
+	return 0;
+}
+
+int output_file_pad_to(struct output_file *file, uint64_t offset, struct error *err)
+{
+	static const char zeros[4096];
+
+	while (output_file_size(file) < offset) {
+		uint64_t missing = offset - output_file_size(file);
+		size_t part = missing < sizeof(zeros) ? missing : sizeof(zeros);
+		int ret = output_file_write(file, zeros, part, err);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+uint64_t output_file_size(const struct output_file *file)
+{
+	return file->written + file->buffered;
+}
+
+int output_file_rewrite(struct output_file *file, uint64_t offset, const void *data, size_t length,
+			struct error *err)
+{
+	int ret = flush(file, err);
+
+	if (ret < 0)
+		return ret;
+	return write_all(file, data, length, offset, err);
+}
+
+static int sync_directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	int fd, ret = 0;
+
+	if (!directory)
+		return -ENOMEM;
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(directory);
+	if (fd < 0)
+		return -errno;
+	/* Some file systems cannot sync a directory; the rename is in order even so. */
+	if (fsync(fd) < 0 && errno != EINVAL)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int output_file_commit(struct output_file *file, struct error *err)
+{
+	int ret = flush(file, err);
+
+	if (ret < 0)
+		goto out;
+	if (fsync(file->fd) < 0) {
+		ret = error_set(err, -errno, "%s: cannot sync: %s", file->path, strerror(errno));
+		goto out;
+	}
+	if (rename(file->temporary, file->path) < 0) {
+		ret = error_set(err, -errno, "%s: cannot rename %s to it: %s", file->path,
+				file->temporary, strerror(errno));
+		goto out;
+	}
+	free(file->temporary);
+	file->temporary = NULL;
+	ret = sync_directory_of(file->path);
+	if (ret < 0)
+		error_set(err, ret, "%s: written, but its directory cannot be synced: %s",
+			  file->path, strerror(-ret));
+out:
+	output_file_free(file);
+	return ret;
+}
+
+void output_file_abort(struct output_file *file)
+{
+	if (file)
+		output_file_free(file);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How long-running work reports how far it is. The work calls progress_report()
+ * at least about ten times a second; who shows it, and where, is the caller's
+ * business (cli/ draws a bar when stderr is a terminal).
+ */
+#ifndef COLINK_BASE_PROGRESS_H
+#define COLINK_BASE_PROGRESS_H
+
+#include <stddef.h>
+
+struct progress {
+	/* `done` of `total`, in the step's own unit; called from one thread. */
+	void (*report)(struct progress *progress, double done, double total);
+};
+
+/* `progress` may be NULL: nobody is watching. */
+static inline void progress_report(struct progress *progress, double done, double total)
+{
+	if (progress)
+		progress->report(progress, done, total);
+}
+
+#endif

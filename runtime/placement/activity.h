@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One layer of a trace in memory, as a bit matrix. */
+#ifndef COLINK_PLACEMENT_ACTIVITY_H
+#define COLINK_PLACEMENT_ACTIVITY_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "placement/trace.h"
+
+struct activity {
+	uint32_t n_neurons;
+	uint64_t n_tokens;
+	uint64_t *fired; /* (n_tokens, bits_words(n_neurons)) */
+};
+
+enum activity_part {
+	ACTIVITY_SEEN, /* the tokens to place and train on */
+	ACTIVITY_UNSEEN, /* the tokens to measure on */
+	ACTIVITY_ALL,
+};
+
+/* The caller calls activity_free(). */
+int activity_load(const struct trace *trace, uint32_t layer, enum activity_part part,
+		  struct activity *activity, struct error *err);
+void activity_free(struct activity *activity);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The order of a layer's neurons on disk (slot -> neuron): the paper's greedy
+ * linking and the controls that it has to beat.
+ */
+#ifndef COLINK_PLACEMENT_ORDER_H
+#define COLINK_PLACEMENT_ORDER_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "placement/coactivation.h"
+
+enum order_method {
+	ORDER_IDENTITY, /* as in the checkpoint */
+	ORDER_RANDOM, /* control: a seeded shuffle */
+	ORDER_FREQUENCY, /* most frequent first; ties by index */
+	ORDER_LINKED, /* the paper's greedy search */
+	ORDER_METHODS, /* how many there are */
+};
+
+/* "identity", "random", "frequency", "linked"; -1 for an unknown name. */
+const char *order_method_name(enum order_method method);
+int order_method_parse(const char *name);
+
+/*
+ * The greedy search of arXiv 2410.19274 section 4.2: all pairs from the most
+ * often co-activated down (ties by the lower, then the higher index); a pair is
+ * linked when both neurons have fewer than two links and are not yet on the same
+ * path (union-find). The paths that remain are joined end to end, in the order
+ * of their most frequent neuron; neurons that never fired come last.
+ */
+int order_linked(const struct coactivation *coactivation, uint32_t *slot_to_neuron,
+		 struct error *err);
+
+/* Any method; `seed` matters to ORDER_RANDOM only. slot_to_neuron is (n_neurons). */
+int order_make(enum order_method method, const struct coactivation *coactivation, uint64_t seed,
+	       uint32_t *slot_to_neuron, struct error *err);
+
+/*
+ * strength[slot] = P(neuron of slot+1 fires | neuron of slot fires), 0 for the
+ * last slot and for a neuron that never fired. (n_neurons)
+ */
+void order_strengths(const struct coactivation *coactivation, const uint32_t *slot_to_neuron,
+		     float *strength);
+
+#endif

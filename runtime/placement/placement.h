@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A placement: for every layer the order of its neurons, the strength of each
+ * link and how often each neuron fires. `colink place` writes it, `colink pack`
+ * applies it. The file is small, checksummed, and refused when it was made for
+ * another model.
+ */
+#ifndef COLINK_PLACEMENT_PLACEMENT_H
+#define COLINK_PLACEMENT_PLACEMENT_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "base/thread_pool.h"
+#include "placement/order.h"
+#include "placement/quality.h"
+#include "placement/trace.h"
+
+struct placement_layer {
+	uint32_t *slot_to_neuron; /* (n_neurons), a permutation */
+	float *strength; /* (n_neurons), by slot, see order_strengths() */
+	float *frequency; /* (n_neurons), by slot: share of tokens for which it fired */
+};
+
+struct placement {
+	enum order_method method;
+	uint32_t n_layers;
+	uint32_t n_neurons;
+	uint64_t model_id;
+	uint64_t n_tokens; /* of trace that it was made from */
+	struct placement_layer *layers; /* (n_layers) */
+};
+
+/* What a placement does on tokens that it was not made from, per layer and method. */
+struct placement_report {
+	uint32_t n_layers;
+	uint64_t n_tokens; /* unseen ones */
+	/* (n_layers, ORDER_METHODS): without collapse, and with gaps up to `gap` */
+	struct order_quality *plain;
+	struct order_quality *collapsed;
+	uint32_t gap; /* bundles */
+};
+
+/*
+ * Place every layer of a trace by `method`, from its seen chunks. With `report`,
+ * all methods are also measured on the unseen chunks, or on all of `unseen`, if
+ * that is not NULL. Peak memory is one layer's: 4 * n_neurons^2 bytes and the
+ * bit matrix. The same arguments give the same placement, whatever the pool.
+ * The caller frees both results.
+ */
+int placement_make(const struct trace *trace, const struct trace *unseen,
+		   enum order_method method, uint64_t seed, uint32_t gap,
+		   struct thread_pool *pool, struct progress *progress,
+		   struct placement **placement, struct placement_report **report,
+		   struct error *err);
+void placement_free(struct placement *placement);
+void placement_report_free(struct placement_report *report);
+
+int placement_save(const struct placement *placement, const char *path, struct error *err);
+int placement_load(const char *path, struct placement **placement, struct error *err);
+
+#endif

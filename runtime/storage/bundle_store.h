@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Bundles of a linked file on request: what the cache has comes from there, the
+ * rest is planned and read from the source. A layer is asked for before it is
+ * needed (bundle_store_request) and consumed later in windows of ascending slots
+ * (bundle_store_next), so that reads of layer L+1 are in flight while layer L
+ * computes, and a layer larger than the staging memory still streams through it.
+ *
+ *	bundle_store_request(store, 0, wanted0);
+ *	for each layer:
+ *		bundle_store_request(store, layer + 1, wanted of layer + 1);
+ *		while ((ret = bundle_store_next(store, layer, &window, err)) > 0)
+ *			compute with the window;
+ *
+ * At most two layers may be requested and unconsumed at a time. Which bundles
+ * arrive, and in which order they are handed out, depends on the request alone:
+ * never on source, cache or order of completion.
+ *
+ * Not thread-safe: one thread, the one that opened the store. Any number of
+ * threads may read a window's bundles.
+ */
+#ifndef COLINK_STORAGE_BUNDLE_STORE_H
+#define COLINK_STORAGE_BUNDLE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "storage/device.h"
+
+struct bundle_geometry {
+	uint32_t n_layers;
+	uint32_t slots; /* per layer */
+	uint32_t stride; /* bytes of a bundle, a multiple of 2 */
+	const uint64_t *offsets; /* (n_layers): of slot 0 in the file; copied */
+};
+
+struct bundle_store_options {
+	const char *source; /* see source_open() */
+	double cache_ratio; /* share of all bundles kept in DRAM, 0 to 1 */
+	uint64_t staging_bytes; /* for each of the two layers in flight; 0: a default */
+	uint32_t queue_depth; /* 0: a default */
+	struct device_cost cost;
+	uint64_t gap_bytes; /* collapse limit; usually device_break_even_bytes(cost) */
+};
+
+/* Bundles in memory, ascending slots; valid until the next call for this layer. */
+struct bundle_window {
+	uint32_t count;
+	const uint32_t *slots; /* (count) */
+	const uint16_t *const *bundles; /* (count), each `stride` bytes, 2-byte aligned */
+};
+
+struct bundle_store_stats {
+	uint64_t reads; /* as in struct source_counts */
+	uint64_t bytes;
+	uint64_t wanted_bytes; /* bundles asked for that were not in the cache */
+	uint64_t wanted_bundles; /* asked for, cached ones included */
+	uint64_t cached_bundles; /* of these, found in the cache */
+	uint64_t runs; /* of bundles to be read, before collapse */
+	uint64_t run_bundles; /* bundles in these runs: mean run length = run_bundles / runs */
+	uint64_t wait_ns; /* time blocked in bundle_store_next() for data */
+	double predicted_us; /* by the device cost */
+};
+
+struct bundle_store;
+
+int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
+		      const struct bundle_store_options *options, struct bundle_store **store,
+		      struct error *err);
+void bundle_store_close(struct bundle_store *store);
+
+/* What the source says of itself. */
+const char *bundle_store_source_name(const struct bundle_store *store);
+const char *bundle_store_describe(const struct bundle_store *store);
+
+/* Bytes of DRAM held for staging and cache. */
+uint64_t bundle_store_memory(const struct bundle_store *store);
+
+/*
+ * Ask for the slots in `wanted`, a bit set over [0, slots); it is copied. Looks
+ * up the cache, plans, starts reads and returns.
+ */
+int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint64_t *wanted,
+			 struct error *err);
+
+/*
+ * The next window of a requested layer: 1 and *window, 0 when all were handed
+ * out (the request is then over), or a negative errno.
+ */
+int bundle_store_next(struct bundle_store *store, uint32_t layer, struct bundle_window *window,
+		      struct error *err);
+
+/* Since opening, or since the last reset. */
+int bundle_store_get_stats(const struct bundle_store *store, struct bundle_store_stats *stats,
+			   struct error *err);
+int bundle_store_reset_stats(struct bundle_store *store, struct error *err);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A source brings byte ranges of one file into memory, asynchronously.
+ *
+ *   uring   io_uring, O_DIRECT, registered file and buffers, many reads in flight
+ *   pread   buffered pread on a thread of its own
+ *   mmap    the file mapped; a read is a page fault in whoever computes with it
+ *
+ * Features (single issuer, deferred task work, registered buffers, O_DIRECT) are
+ * probed one by one, and each has a fallback; source_describe() says what is in
+ * use. One thread submits and waits; it must be the thread that opened the source.
+ */
+#ifndef COLINK_STORAGE_SOURCE_H
+#define COLINK_STORAGE_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/*
+ * One read. The caller owns it and keeps it in place until it is done. The
+ * source may read a little more on both sides to meet an alignment rule, so
+ * `room` is where data may go, and `data` where the asked bytes are afterwards.
+ */
+struct source_read {
+	uint64_t offset; /* of the first asked byte in the file */
+	uint32_t length; /* asked bytes */
+	char *room; /* in: source_room() bytes within the arena; unused by mmap */
+	const char *data; /* out: the asked bytes; valid until `room` is used again */
+	bool done; /* out */
+	struct source_read *next; /* for the source, while in flight */
+	uint32_t transferred; /* for the source, while in flight */
+};
+
+struct source_counts {
+	/*
+	 * I/Os and bytes as this process asked the kernel for them: for uring and
+	 * pread one per read (or per retry of a short read), alignment included.
+	 * A mapped file is read by faults that the kernel sizes; there they are
+	 * major faults and the kernel's own count of bytes from storage.
+	 */
+	uint64_t reads;
+	uint64_t bytes;
+};
+
+struct source;
+
+/*
+ * `name` is "uring", "pread", "mmap" or "auto" (uring where it can be set up,
+ * else pread). The arena is the memory that reads go to, page-aligned, given by
+ * the caller and alive until source_close(). `queue_depth` is the most reads in
+ * flight. Regular files only.
+ */
+int source_open(const char *name, const char *path, void *arena, size_t arena_bytes,
+		uint32_t queue_depth, struct source **source, struct error *err);
+
+/* Waits for reads in flight, then frees. NULL is allowed. */
+void source_close(struct source *source);
+
+/* "uring", "pread" or "mmap". */
+const char *source_name(const struct source *source);
+
+/* One line on what is in use, e.g. "io_uring, O_DIRECT, registered buffers, depth 64". */
+const char *source_describe(const struct source *source);
+
+/* Bytes that `room` must have for a read of `length` bytes (0 for mmap). */
+size_t source_room(const struct source *source, uint32_t length);
+
+/*
+ * Start reads; returns without waiting for them. More than the queue depth may
+ * be given: the rest starts as others complete (within later calls to submit
+ * or wait). A range beyond the end of the file is refused here.
+ */
+int source_submit(struct source *source, struct source_read *reads, uint32_t n_reads,
+		  struct error *err);
+
+/*
+ * Block until this read is done. A failed read (EIO, a file that became shorter)
+ * fails here with file and offset, whichever read it was; the source can then
+ * only be closed.
+ */
+int source_wait(struct source *source, const struct source_read *read, struct error *err);
+
+/* What was read since opening. */
+int source_get_counts(const struct source *source, struct source_counts *counts,
+		      struct error *err);
+
+#endif

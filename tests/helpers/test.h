@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What every test program in C needs: cmocka, and temporary folders. */
+#ifndef COLINK_TESTS_HELPERS_TEST_H
+#define COLINK_TESTS_HELPERS_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/error.h"
+
+/* Fail with the message of `err` unless `ret` is 0 or more. */
+#define assert_ok(ret, err) \
+	do { \
+		if ((ret) < 0) \
+			fail_msg("%s", (err)->message); \
+	} while (0)
+
+/* A fresh folder under TMPDIR (or the build folder); removed by remove_folder(). */
+char *make_folder(void);
+void remove_folder(char *folder);
+
+/* "folder/name"; the caller frees it. */
+char *path_in(const char *folder, const char *name);
+
+/* The repository's tests/data/NAME, wherever the test runs; the caller frees it. */
+char *data_path(const char *name);
+
+/* Create or replace a file. */
+void write_file(const char *path, const void *data, size_t length);
+
+#endif
