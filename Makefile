@@ -53,9 +53,14 @@ $(BUILD)/packages.stamp: .ci/packages
 	@.ci/packages
 	@mkdir -p $(@D) && touch $@
 
-# The same kernels, compiled once per instruction set; picked at run time.
+# The same kernels, compiled once per instruction set and picked at run time. They
+# rely on unrolled loops, so they are optimized more than the rest.
+MACHINE ?= $(shell uname -m)
+$(BUILD)/runtime/infer/kernels_%.o: CFLAGS += -O3
+ifeq ($(MACHINE),x86_64)
 $(BUILD)/runtime/infer/kernels_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 $(BUILD)/runtime/infer/kernels_avx512.o: CFLAGS += -mavx512f -mavx512vl -mavx512bw -mfma -mf16c
+endif
 
 $(BUILD)/%.o: %.c | $(BUILD)/packages.stamp
 	@mkdir -p $(@D)
