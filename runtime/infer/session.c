@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Follow one token: session_forward() -> embed() -> forward_layer() -> session_logits(). */
+#include "infer/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "infer/attention.h"
+#include "infer/ffn.h"
+#include "infer/predict.h"
+
+#define DEFAULT_BATCH 256
+
+struct session {
+	const struct model *model;
+	enum session_mode mode;
+	struct compute compute;
+	struct bundle_store *store;
+	struct session_observer *observer;
+	uint32_t max_tokens;
+	uint32_t max_batch;
+	uint32_t position; /* tokens before the current batch */
+	uint32_t n_batch; /* tokens of the last batch */
+
+	/* B: max_batch, P: max_tokens, d: d_model, W: bits_words(n_ffn) */
+	float *memory; /* behind all the floats below */
+	uint64_t memory_bytes;
+	float *keys; /* (n_layers, P, d) */
+	float *values; /* (n_layers, P, d) */
+	float *x; /* (B, d): the residual stream */
+	float *normed; /* (B, d) */
+	float *queries; /* (B, d) */
+	float *mixed; /* (B, d): what attention or FFN adds */
+	float *embedded; /* (B, d_embed) */
+	float *scores; /* (B, n_heads, P) */
+	float *predictor_scratch;
+	uint64_t *bits; /* behind the sets below */
+	uint64_t *wanted[2]; /* (B, W): of even and odd layers */
+	uint64_t *wanted_by_any; /* (W) */
+	uint64_t *fired; /* (B, W) */
+	struct ffn_scratch *ffn_scratch;
+};
+
+/* `count` floats after those already used; NULL while only the size is asked for. */
+static float *take(float *base, size_t *used, size_t count)
+{
+	float *taken = base ? base + *used : NULL;
+
+	*used += (count + 15) / 16 * 16; /* 64-byte steps */
+	return taken;
+}
+
+/* Called twice: with base NULL for the size, then to place the arrays. Returns floats used. */
+static size_t place_arrays(struct session *session, float *base)
+{
+	const struct model_config *config = &session->model->config;
+	size_t batch = session->max_batch, d = config->d_model;
+	size_t cache = (size_t)config->n_layers * session->max_tokens * d;
+	size_t used = 0;
+
+	session->keys = take(base, &used, cache);
+	session->values = take(base, &used, cache);
+	session->x = take(base, &used, batch * d);
+	session->normed = take(base, &used, batch * d);
+	session->queries = take(base, &used, batch * d);
+	session->mixed = take(base, &used, batch * d);
+	session->embedded = take(base, &used, batch * config->d_embed);
+	session->scores = take(base, &used, batch * config->n_heads * session->max_tokens);
+	session->predictor_scratch = take(base, &used, predict_scratch_size(config, batch));
+	return used;
+}
+
+static int allocate(struct session *session, struct error *err)
+{
+	size_t words = bits_words(session->model->config.n_ffn);
+	size_t set = session->max_batch * words;
+
+	session->memory_bytes = place_arrays(session, NULL) * sizeof(float);
+	session->memory = aligned_alloc(64, session->memory_bytes);
+	session->bits = calloc(3 * set + words, sizeof(session->bits[0]));
+	if (!session->memory || !session->bits)
+		return error_set(err, -ENOMEM, "out of memory: %llu MiB for keys and values of %u tokens "
+				 "and scratch; ask for fewer tokens",
+				 (unsigned long long)session->memory_bytes >> 20, session->max_tokens);
+	place_arrays(session, session->memory);
+	session->wanted[0] = session->bits;
+	session->wanted[1] = session->bits + set;
+	session->fired = session->bits + 2 * set;
+	session->wanted_by_any = session->bits + 3 * set;
+	return ffn_scratch_create(session->max_batch, &session->ffn_scratch, err);
+}
+
+static int open_store(struct session *session, const struct bundle_store_options *options,
+		      struct error *err)
+{
+	const struct model_file *file = session->model->file;
+	struct bundle_geometry geometry = {
+		.n_layers = file->config.n_layers,
+		.slots = file->config.n_ffn,
+		.stride = model_bundle_stride(&file->config),
+		.offsets = file->bundle_offsets,
+	};
+
+	return bundle_store_open(gguf_path(file->gguf), &geometry, options, &session->store, err);
+}
+
+int session_open(const struct model *model, const struct session_options *options,
+		 struct session **result, struct error *err)
+{
+	struct session *session;
+	int ret;
+
+	if (options->mode != SESSION_DENSE && !model->config.predictor_rank)
+		return error_set(err, -EINVAL, "%s: has no predictor; run it with --dense, or make a "
+				 "linked file with 'colink link'", gguf_path(model->file->gguf));
+	session = calloc(1, sizeof(*session));
+	if (!session)
+		return error_no_memory(err, "a session");
+	session->model = model;
+	session->mode = options->mode;
+	session->compute.kernels = kernels_best();
+	session->max_tokens = options->max_tokens;
+	if (!session->max_tokens || session->max_tokens > model->config.n_context)
+		session->max_tokens = model->config.n_context;
+	session->max_batch = options->max_batch ? options->max_batch : DEFAULT_BATCH;
+	if (session->max_batch > session->max_tokens)
+		session->max_batch = session->max_tokens;
+	ret = thread_pool_create(options->threads, &session->compute.pool, err);
+	if (ret == 0)
+		ret = allocate(session, err);
+	if (ret == 0)
+		ret = open_store(session, &options->store, err);
+	if (ret < 0) {
+		session_close(session);
+		return ret;
+	}
+	*result = session;
+	return 0;
+}
+
+void session_close(struct session *session)
+{
+	if (!session)
+		return;
+	bundle_store_close(session->store);
+	ffn_scratch_destroy(session->ffn_scratch);
+	free(session->bits);
+	free(session->memory);
+	thread_pool_destroy(session->compute.pool);
+	free(session);
+}
+
+void session_observe(struct session *session, struct session_observer *observer)
+{
+	session->observer = observer;
+}
+
+void session_rewind(struct session *session)
+{
+	session->position = 0;
+	session->n_batch = 0;
+}
+
+uint32_t session_position(const struct session *session)
+{
+	return session->position + session->n_batch;
+}
+
+uint32_t session_max_batch(const struct session *session)
+{
+	return session->max_batch;
+}
+
+uint32_t session_room(const struct session *session)
+{
+	return session->max_tokens - session_position(session);
+}
+
+uint32_t session_batch(const struct session *session)
+{
+	return session->n_batch;
+}
+
+struct bundle_store *session_store(struct session *session)
+{
+	return session->store;
+}
+
+const char *session_kernels(const struct session *session)
+{
+	return session->compute.kernels->name;
+}
+
+unsigned int session_threads(const struct session *session)
+{
+	return thread_pool_size(session->compute.pool);
+}
+
+uint64_t session_memory(const struct session *session)
+{
+	return session->memory_bytes;
+}
+
+/* x = token embedding (projected, if it is narrower) + position embedding */
+static void embed(struct session *session, const uint32_t *ids)
+{
+	const struct model *model = session->model;
+	const struct kernels *kernels = session->compute.kernels;
+	size_t d = model->config.d_model, d_embed = model->config.d_embed;
+	float *tokens = model->project_in ? session->embedded : session->x;
+
+	for (size_t t = 0; t < session->n_batch; t++)
+		kernels->widen(tokens + t * d_embed, model->token_embedding + ids[t] * d_embed,
+			       d_embed);
+	if (model->project_in)
+		linear(&session->compute, session->x, model->project_in, NULL, tokens,
+		       session->n_batch, d, d_embed);
+	for (size_t t = 0; t < session->n_batch; t++) {
+		const uint16_t *position =
+			model->position_embedding + (session->position + t) * d;
+
+		kernels->widen(session->normed, position, d);
+		kernels->add_f32(session->x + t * d, 1, session->normed, d);
+	}
+}
+
+/* x += what a block computed; post-norm models normalize after that. */
+static void add_to_residual(struct session *session, const float *norm_weight,
+			    const float *norm_bias)
+{
+	const struct model_config *config = &session->model->config;
+	size_t d = config->d_model;
+
+	session->compute.kernels->add_f32(session->x, 1, session->mixed, session->n_batch * d);
+	if (config->post_norm)
+		layer_norm(session->x, session->x, norm_weight, norm_bias, config->norm_epsilon,
+			   session->n_batch, d);
+}
+
+/* The input of a block: x, normalized first unless the model does it afterwards. */
+static const float *block_input(struct session *session, const float *norm_weight,
+				const float *norm_bias)
+{
+	const struct model_config *config = &session->model->config;
+
+	if (config->post_norm)
+		return session->x;
+	layer_norm(session->normed, session->x, norm_weight, norm_bias, config->norm_epsilon,
+		   session->n_batch, config->d_model);
+	return session->normed;
+}
+
+static void attention_block(struct session *session, uint32_t layer)
+{
+	const struct layer_weights *w = &session->model->layers[layer];
+	const struct model_config *config = &session->model->config;
+	const struct attention_shape shape = {
+		.n_heads = config->n_heads,
+		.d_head = config->d_model / config->n_heads,
+	};
+	const struct compute *compute = &session->compute;
+	size_t n = session->n_batch, d = config->d_model;
+	size_t past = (size_t)layer * session->max_tokens * d;
+	size_t now = past + session->position * d;
+	const float *input = block_input(session, w->attn_norm_weight, w->attn_norm_bias);
+
+	linear(compute, session->queries, w->attn_q, w->attn_q_bias, input, n, d, d);
+	linear(compute, session->keys + now, w->attn_k, w->attn_k_bias, input, n, d, d);
+	linear(compute, session->values + now, w->attn_v, w->attn_v_bias, input, n, d, d);
+	attention(compute, &shape, session->normed, session->queries, session->keys + past,
+		  session->values + past, session->scores, session->position, n);
+	linear(compute, session->mixed, w->attn_out, w->attn_out_bias, session->normed, n, d, d);
+	add_to_residual(session, w->attn_norm_weight, w->attn_norm_bias);
+}
+
+/* Foretell a layer from `input` and start its reads. */
+static int request_layer(struct session *session, uint32_t layer, const float *input,
+			 struct error *err)
+{
+	size_t n = session->model->config.n_ffn, words = bits_words(n);
+	uint64_t *wanted = session->wanted[layer % 2];
+	uint64_t *any = session->wanted_by_any;
+
+	if (session->mode != SESSION_DENSE)
+		predict(&session->compute, session->model, layer, input, session->n_batch, wanted,
+			session->predictor_scratch);
+	memset(any, 0, words * sizeof(*any));
+	if (session->mode == SESSION_SPARSE) {
+		for (size_t t = 0; t < session->n_batch; t++)
+			for (size_t word = 0; word < words; word++)
+				any[word] |= wanted[t * words + word];
+	} else {
+		for (size_t slot = 0; slot < n; slot++)
+			bits_set(any, slot);
+	}
+	return bundle_store_request(session->store, layer, any, err);
+}
+
+static int observe(struct session *session, uint32_t layer, const float *input, struct error *err)
+{
+	struct session_layer_event event = {
+		.layer = layer,
+		.n_tokens = session->n_batch,
+		.ffn_input = input,
+		.fired = session->fired,
+		.wanted = session->mode == SESSION_DENSE ? NULL : session->wanted[layer % 2],
+	};
+
+	if (!session->observer)
+		return 0;
+	return session->observer->layer(session->observer, &event, err);
+}
+
+static int ffn_block(struct session *session, uint32_t layer, struct error *err)
+{
+	const struct model_config *config = &session->model->config;
+	const struct layer_weights *w = &session->model->layers[layer];
+	size_t n = session->n_batch, d = config->d_model;
+	struct ffn_batch batch = {
+		.n_tokens = n,
+		.d_model = d,
+		.n_slots = config->n_ffn,
+		.up_bias = w->ffn_up_bias,
+		.wanted = session->mode == SESSION_DENSE ? NULL : session->wanted[layer % 2],
+		.fired = session->fired,
+		.out = session->mixed,
+	};
+	struct bundle_window window;
+	int ret = 0;
+
+	batch.x = block_input(session, w->ffn_norm_weight, w->ffn_norm_bias);
+	if (layer == 0)
+		ret = request_layer(session, 0, batch.x, err);
+	if (ret == 0 && layer + 1 < config->n_layers)
+		ret = request_layer(session, layer + 1, batch.x, err);
+	if (ret < 0)
+		return ret;
+	memset(session->fired, 0, n * bits_words(config->n_ffn) * sizeof(session->fired[0]));
+	for (size_t t = 0; t < n; t++)
+		memcpy(session->mixed + t * d, w->ffn_down_bias, d * sizeof(float));
+	while ((ret = bundle_store_next(session->store, layer, &window, err)) > 0)
+		ffn_window(&session->compute, &batch, &window, session->ffn_scratch);
+	if (ret == 0)
+		ret = observe(session, layer, batch.x, err);
+	if (ret == 0)
+		add_to_residual(session, w->ffn_norm_weight, w->ffn_norm_bias);
+	return ret;
+}
+
+int session_forward(struct session *session, const uint32_t *ids, uint32_t n_tokens,
+		    struct error *err)
+{
+	const struct model_config *config = &session->model->config;
+	uint32_t position = session_position(session);
+	int ret = 0;
+
+	if (n_tokens == 0 || n_tokens > session->max_batch ||
+	    n_tokens > session->max_tokens - position)
+		return error_set(err, -ERANGE, "%u tokens after %u do not fit a context of %u",
+				 n_tokens, position, session->max_tokens);
+	for (uint32_t t = 0; t < n_tokens; t++)
+		if (ids[t] >= config->n_vocab)
+			return error_set(err, -ERANGE, "token id %u: the vocabulary has %u", ids[t],
+					 config->n_vocab);
+	session->position = position;
+	session->n_batch = n_tokens;
+	embed(session, ids);
+	for (uint32_t layer = 0; layer < config->n_layers && ret == 0; layer++) {
+		attention_block(session, layer);
+		ret = ffn_block(session, layer, err);
+	}
+	return ret;
+}
+
+void session_logits(struct session *session, uint32_t first, uint32_t count, float *out)
+{
+	const struct model *model = session->model;
+	const struct model_config *config = &model->config;
+	size_t d = config->d_model;
+	const float *hidden = session->x + first * d;
+
+	if (config->final_norm) {
+		layer_norm(session->normed, hidden, model->output_norm_weight,
+			   model->output_norm_bias, config->norm_epsilon, count, d);
+		hidden = session->normed;
+	}
+	if (model->project_out) {
+		linear(&session->compute, session->embedded, model->project_out, NULL, hidden, count,
+		       config->d_embed, d);
+		hidden = session->embedded;
+	}
+	linear(&session->compute, out, model->output, NULL, hidden, count, config->n_vocab,
+	       config->d_embed);
+}
