@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_SPECS 32
+
+int usage_error(const struct command *command, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "colink %s: ", command->name);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, " (see 'colink %s --help')\n", command->name);
+	return EXIT_USAGE;
+}
+
+static void show_help(const struct command *command, const struct option_spec *specs, size_t n)
+{
+	printf("colink %s %s\n%s\n\n", command->name, command->arguments, command->summary);
+	for (size_t i = 0; i < n; i++) {
+		char names[40];
+		char letter[5] = "    ";
+
+		if (specs[i].letter)
+			snprintf(letter, sizeof(letter), "-%c, ", specs[i].letter);
+		snprintf(names, sizeof(names), "%s--%s", letter, specs[i].name);
+		printf("  %-22s %s\n", names, specs[i].help);
+	}
+	printf("      --help             show this\n");
+}
+
+/* The whole of `text` as a number of at most `max`. */
+static bool parse_unsigned(const char *text, uint64_t max, uint64_t *value)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	return !errno && !*end && *value <= max;
+}
+
+static bool parse_real(const char *text, double *value)
+{
+	char *end;
+
+	errno = 0;
+	*value = strtod(text, &end);
+	return !errno && end != text && !*end && *value == *value;
+}
+
+static bool add_string(struct string_list *list, const char *text)
+{
+	const char **larger = realloc(list->values, (list->count + 1) * sizeof(*larger));
+
+	if (!larger)
+		return false;
+	list->values = larger;
+	list->values[list->count++] = text;
+	return true;
+}
+
+static bool store_value(const struct option_spec *spec, const char *text)
+{
+	uint64_t number;
+
+	switch (spec->kind) {
+	case OPTION_FLAG:
+		*(bool *)spec->value = true;
+		return true;
+	case OPTION_STRING:
+		*(const char **)spec->value = text;
+		return true;
+	case OPTION_STRINGS:
+		return add_string(spec->value, text);
+	case OPTION_U32:
+		if (!parse_unsigned(text, UINT32_MAX, &number))
+			return false;
+		*(uint32_t *)spec->value = (uint32_t)number;
+		return true;
+	case OPTION_U64:
+		return parse_unsigned(text, UINT64_MAX, spec->value);
+	case OPTION_REAL:
+		return parse_real(text, spec->value);
+	}
+	return false;
+}
+
+static const struct option_spec *by_letter(const struct option_spec *specs, size_t n, int letter)
+{
+	for (size_t i = 0; i < n; i++)
+		if (specs[i].letter && specs[i].letter == letter)
+			return &specs[i];
+	return NULL;
+}
+
+/* getopt's tables: --help is the entry after the specs. */
+static void fill_tables(const struct option_spec *specs, size_t n, struct option *longs,
+			char *letters)
+{
+	*letters++ = ':'; /* report a missing argument as ':' */
+	for (size_t i = 0; i < n; i++) {
+		longs[i] = (struct option){
+			.name = specs[i].name,
+			.has_arg = specs[i].kind == OPTION_FLAG ? no_argument : required_argument,
+		};
+		if (!specs[i].letter)
+			continue;
+		*letters++ = specs[i].letter;
+		if (specs[i].kind != OPTION_FLAG)
+			*letters++ = ':';
+	}
+	longs[n] = (struct option){ .name = "help", .has_arg = no_argument };
+	longs[n + 1] = (struct option){ 0 };
+	*letters = '\0';
+}
+
+int options_parse(const struct command *command, const struct option_spec *specs, size_t n_specs,
+		  int argc, char **argv, const char **positional, size_t n_positional)
+{
+	struct option longs[MAX_SPECS + 2];
+	char letters[2 * MAX_SPECS + 2];
+	int c, index;
+
+	fill_tables(specs, n_specs, longs, letters);
+	opterr = 0;
+	optind = 1;
+	while ((c = getopt_long(argc, argv, letters, longs, &index)) != -1) {
+		const struct option_spec *spec;
+
+		if (c == ':')
+			return usage_error(command, "%s needs an argument", argv[optind - 1]);
+		if (c == '?')
+			return usage_error(command, "unknown option %s", argv[optind - 1]);
+		if (c == 0 && (size_t)index == n_specs) {
+			show_help(command, specs, n_specs);
+			return EXIT_DONE;
+		}
+		spec = c ? by_letter(specs, n_specs, c) : &specs[index];
+		if (!store_value(spec, optarg))
+			return usage_error(command, "--%s: '%s' is not a valid number", spec->name,
+					   optarg);
+	}
+	if ((size_t)(argc - optind) != n_positional)
+		return usage_error(command, "expected: %s", command->arguments);
+	for (size_t i = 0; i < n_positional; i++)
+		positional[i] = argv[optind + (int)i];
+	return -1;
+}
+
+void string_list_free(struct string_list *list)
+{
+	free(list->values);
+}
