@@ -33,7 +33,7 @@ struct train_options {
 	double ratio; /* wanted / fired; 0: the default, TRAIN_DEFAULT_RATIO */
 };
 
-#define TRAIN_DEFAULT_RATIO 1.8
+#define TRAIN_DEFAULT_RATIO 1.5
 
 /* On the tokens kept away from the regression, by layer. */
 struct train_layer_report {

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * colink link: from a checkpoint to a linked file in one go. What lies between
+ * (the imported model, the trace, placement and predictor) is kept in a folder
+ * beside the output while it is needed, and removed in the end, also when the
+ * work fails or is interrupted.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/engine.h"
+#include "cli/steps.h"
+#include "model/model_file.h"
+
+struct link_options {
+	const char *source;
+	const char *output;
+	struct string_list texts;
+	uint64_t max_tokens;
+	struct train_options train;
+	uint32_t threads;
+	bool json;
+};
+
+enum scratch_file {
+	SCRATCH_MODEL,
+	SCRATCH_TRACE,
+	SCRATCH_PLACEMENT,
+	SCRATCH_PREDICTOR,
+	SCRATCH_FILES,
+};
+
+/* A signal handler has to find these, so they are the one thing kept globally. */
+static struct {
+	char *folder;
+	char *files[SCRATCH_FILES];
+} scratch;
+
+/* Only unlink() and rmdir(), which signal handlers may call. */
+static void scratch_remove(void)
+{
+	for (int i = 0; i < SCRATCH_FILES; i++)
+		if (scratch.files[i])
+			unlink(scratch.files[i]);
+	if (scratch.folder)
+		rmdir(scratch.folder);
+}
+
+static void remove_and_die(int signal_number)
+{
+	scratch_remove();
+	signal(signal_number, SIG_DFL);
+	raise(signal_number);
+}
+
+static void scratch_free(void)
+{
+	for (int i = 0; i < SCRATCH_FILES; i++) {
+		free(scratch.files[i]);
+		scratch.files[i] = NULL;
+	}
+	free(scratch.folder);
+	scratch.folder = NULL;
+}
+
+static int scratch_create(const char *output, struct error *err)
+{
+	static const char *const names[SCRATCH_FILES] = { "model.gguf", "trace", "placement",
+							  "predictor" };
+
+	if (asprintf(&scratch.folder, "%s.link-%ld", output, (long)getpid()) < 0) {
+		scratch.folder = NULL;
+		return error_no_memory(err, output);
+	}
+	for (int i = 0; i < SCRATCH_FILES; i++) {
+		if (asprintf(&scratch.files[i], "%s/%s", scratch.folder, names[i]) < 0) {
+			scratch.files[i] = NULL;
+			return error_no_memory(err, output);
+		}
+	}
+	if (mkdir(scratch.folder, 0777) < 0)
+		return error_set(err, -errno, "%s: cannot create: %s", scratch.folder,
+				 strerror(errno));
+	signal(SIGINT, remove_and_die);
+	signal(SIGTERM, remove_and_die);
+	signal(SIGHUP, remove_and_die);
+	return 0;
+}
+
+/* The break-even gap in bundles of the model. */
+static int break_even_bundles(const char *model, uint32_t *gap, struct error *err)
+{
+	struct model_file *file;
+	int ret;
+
+	ret = model_file_open(model, &file, err);
+	if (ret < 0)
+		return ret;
+	*gap = (uint32_t)(device_break_even_bytes(DEVICE_COST_UFS4) /
+			  model_bundle_stride(&file->config));
+	model_file_close(file);
+	return 0;
+}
+
+struct link_result {
+	struct record_result record;
+	struct placement_report *place;
+	struct train_report *train;
+};
+
+static int do_steps(const struct link_options *options, struct link_result *result,
+		    struct error *err)
+{
+	struct trace_step trace = {
+		.model = scratch.files[SCRATCH_MODEL],
+		.texts = &options->texts,
+		.output = scratch.files[SCRATCH_TRACE],
+		.inputs = true,
+		.max_tokens = options->max_tokens,
+		.threads = options->threads,
+	};
+	struct place_step place = {
+		.trace = scratch.files[SCRATCH_TRACE],
+		.method = ORDER_LINKED,
+		.output = scratch.files[SCRATCH_PLACEMENT],
+		.threads = options->threads,
+	};
+	struct train_step train = {
+		.model = scratch.files[SCRATCH_MODEL],
+		.trace = scratch.files[SCRATCH_TRACE],
+		.options = options->train,
+		.output = scratch.files[SCRATCH_PREDICTOR],
+		.threads = options->threads,
+	};
+	int ret;
+
+	ret = step_import(options->source, trace.model, err);
+	if (ret == 0)
+		ret = break_even_bundles(trace.model, &place.gap, err);
+	if (ret == 0)
+		ret = step_trace(&trace, &result->record, err);
+	if (ret == 0)
+		ret = step_place(&place, &result->place, err);
+	if (ret == 0)
+		ret = step_train(&train, &result->train, err);
+	if (ret == 0)
+		ret = step_pack(trace.model, place.output, train.output, options->output, err);
+	return ret;
+}
+
+static json_t *link_json(const struct link_options *options, const struct link_result *result)
+{
+	return json_pack("{s:s, s:I, s:f, s:o, s:o}",
+		"output", options->output,
+		"tokens", (json_int_t)result->record.n_tokens,
+		"ffn_active_share", result->record.active_share,
+		"place", place_report_json(result->place),
+		"train", train_report_json(result->train));
+}
+
+static int link_model(const struct link_options *options, struct error *err)
+{
+	struct link_result result = { 0 };
+	int ret;
+
+	ret = scratch_create(options->output, err);
+	if (ret == 0)
+		ret = do_steps(options, &result, err);
+	scratch_remove();
+	scratch_free();
+	if (ret < 0)
+		goto out;
+	if (options->json) {
+		ret = print_json(link_json(options, &result), err);
+	} else {
+		show_place_report(result.place);
+		printf("\n");
+		show_train_report(result.train);
+		printf("\n%s: linked from %llu tokens, of whose neurons %.2f %% fire\n",
+		       options->output, (unsigned long long)result.record.n_tokens,
+		       100 * result.record.active_share);
+		ret = finish_output(err);
+	}
+out:
+	placement_report_free(result.place);
+	train_report_free(result.train);
+	return ret;
+}
+
+int cmd_link(const struct command *command, int argc, char **argv)
+{
+	struct link_options options = { .train.ratio = TRAIN_DEFAULT_RATIO };
+	const struct option_spec specs[] = {
+		{ "output", 'o', OPTION_STRING, &options.output, "OUT: the linked file to write" },
+		{ "text", 0, OPTION_STRINGS, &options.texts,
+		  "FILE: text like that of later use, to learn from (repeatable)" },
+		{ "tokens", 0, OPTION_U64, &options.max_tokens, "N: of the text; 0: all (0)" },
+		{ "rank", 0, OPTION_U32, &options.train.rank,
+		  "R: of the predictor (a quarter of the width)" },
+		{ "ratio", 0, OPTION_REAL, &options.train.ratio,
+		  "X: neurons to ask for, as a multiple of those that fire (1.5)" },
+		{ "threads", 't', OPTION_U32, &options.threads, "N: threads (one per CPU)" },
+		{ "json", 0, OPTION_FLAG, &options.json, "print one JSON object" },
+	};
+	struct error err = { 0 };
+	int status;
+
+	status = options_parse(command, specs, COUNT_OF(specs), argc, argv, &options.source, 1);
+	if (status < 0 && (!options.output || !options.texts.count))
+		status = usage_error(command, "%s is missing",
+				     options.texts.count ? "-o OUT" : "--text FILE");
+	if (status < 0 && !(options.train.ratio > 0))
+		status = usage_error(command, "--ratio %g: has to be above 0", options.train.ratio);
+	if (status < 0)
+		status = link_model(&options, &err) < 0 ? report_failure(&err) : EXIT_DONE;
+	string_list_free(&options.texts);
+	return status;
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* colink logits: what the model thinks of the next token, as raw numbers. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/engine.h"
+#include "infer/generate.h"
+
+/* Logits shown to people; --json has all. */
+#define SHOWN 10
+
+struct logits_options {
+	struct engine_options engine;
+	const char *prompt;
+	const char *ids;
+	bool dense;
+	bool json;
+};
+
+/* "2,17,301" */
+static int parse_ids(const char *text, uint32_t **ids, size_t *count, struct error *err)
+{
+	uint32_t *list = malloc((strlen(text) / 2 + 1) * sizeof(*list));
+
+	if (!list)
+		return error_no_memory(err, "token ids");
+	*count = 0;
+	for (;;) {
+		char *end;
+		unsigned long id;
+
+		errno = 0;
+		id = strtoul(text, &end, 10);
+		if (*text < '0' || *text > '9' || errno || id > UINT32_MAX ||
+		    (*end && *end != ',')) {
+			free(list);
+			return error_set(err, -EINVAL, "--ids: '%.20s' is not a token id", text);
+		}
+		list[(*count)++] = (uint32_t)id;
+		if (!*end)
+			break;
+		text = end + 1;
+	}
+	*ids = list;
+	return 0;
+}
+
+static json_t *logits_json(const float *logits, uint32_t n, const uint32_t *ids, size_t n_ids)
+{
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		json_array_append_new(array, json_real(logits[i]));
+	return json_pack("{s:o, s:o}", "logits", array, "ids", json_u32s(ids, n_ids));
+}
+
+struct ranked {
+	float logit;
+	uint32_t id;
+};
+
+static int by_logit(const void *left, const void *right)
+{
+	const struct ranked *a = left, *b = right;
+
+	if (a->logit != b->logit)
+		return a->logit < b->logit ? 1 : -1;
+	return (a->id > b->id) - (a->id < b->id);
+}
+
+static int show_best(const float *logits, const struct model *model, struct error *err)
+{
+	uint32_t n = model->config.n_vocab;
+	struct ranked *ranked = malloc(n * sizeof(*ranked));
+
+	if (!ranked)
+		return error_no_memory(err, "logits");
+	for (uint32_t i = 0; i < n; i++)
+		ranked[i] = (struct ranked){ .logit = logits[i], .id = i };
+	qsort(ranked, n, sizeof(*ranked), by_logit);
+	for (uint32_t i = 0; i < SHOWN && i < n; i++) {
+		const char *bytes;
+		size_t length = tokenizer_bytes(model->tokenizer, ranked[i].id, &bytes);
+
+		printf("%10.5f  %6u  '%.*s'\n", (double)ranked[i].logit, ranked[i].id, (int)length,
+		       bytes);
+	}
+	free(ranked);
+	return finish_output(err);
+}
+
+static int compute(struct engine *engine, const struct logits_options *options, uint32_t **ids,
+		   size_t *n_ids, float **logits, struct error *err)
+{
+	const struct model_config *config = &engine->model->config;
+	int ret;
+
+	if (options->ids)
+		ret = parse_ids(options->ids, ids, n_ids, err);
+	else
+		ret = engine_encode(engine->model, options->prompt, true, ids, n_ids, err);
+	if (ret < 0)
+		return ret;
+	if (*n_ids > config->n_context)
+		return error_set(err, -ERANGE, "%zu tokens, the model's context holds %u", *n_ids,
+				 config->n_context);
+	*logits = malloc(config->n_vocab * sizeof(**logits));
+	if (!*logits)
+		return error_no_memory(err, "logits");
+	ret = engine_start(engine, &options->engine,
+			   options->dense ? SESSION_DENSE : SESSION_SPARSE, (uint32_t)*n_ids, err);
+	if (ret == 0)
+		ret = generate_prompt(engine->session, *ids, *n_ids, err);
+	if (ret == 0)
+		session_logits(engine->session, session_batch(engine->session) - 1, 1, *logits);
+	return ret;
+}
+
+static int print_logits(const char *path, const struct logits_options *options, struct error *err)
+{
+	struct engine engine;
+	uint32_t *ids = NULL;
+	float *logits = NULL;
+	size_t n_ids;
+	int ret;
+
+	ret = engine_load(path, &engine, err);
+	if (ret == 0)
+		ret = compute(&engine, options, &ids, &n_ids, &logits, err);
+	if (ret < 0)
+		goto out;
+	if (options->json)
+		ret = print_json(logits_json(logits, engine.model->config.n_vocab, ids, n_ids), err);
+	else
+		ret = show_best(logits, engine.model, err);
+out:
+	free(logits);
+	free(ids);
+	engine_close(&engine);
+	return ret;
+}
+
+int cmd_logits(const struct command *command, int argc, char **argv)
+{
+	struct logits_options options = { .engine = engine_defaults() };
+	struct option_spec specs[4 + ENGINE_SPECS] = {
+		{ "prompt", 'p', OPTION_STRING, &options.prompt, "TEXT: what precedes" },
+		{ "ids", 0, OPTION_STRING, &options.ids, "N,N,...: token ids that precede, as they are" },
+		{ "dense", 0, OPTION_FLAG, &options.dense, "compute every neuron" },
+		{ "json", 0, OPTION_FLAG, &options.json, "print one JSON object with all logits" },
+	};
+	size_t n_specs = engine_add_specs(&options.engine, specs, 4);
+	struct error err = { 0 };
+	const char *path;
+	int status;
+
+	status = options_parse(command, specs, n_specs, argc, argv, &path, 1);
+	if (status < 0 && !options.prompt == !options.ids)
+		status = usage_error(command, "give either -p TEXT or --ids N,N,...");
+	if (status < 0)
+		status = engine_check(command, &options.engine);
+	if (status >= 0)
+		return status;
+	return print_logits(path, &options, &err) < 0 ? report_failure(&err) : EXIT_DONE;
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cli/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+/* A text to learn from or to measure on; beyond this it is surely the wrong file. */
+#define MAX_TEXT_BYTES ((size_t)1 << 32)
+
+struct engine_options engine_defaults(void)
+{
+	return (struct engine_options){
+		.io = "auto",
+		.cache_ratio = 0.05,
+		.gap_bytes = device_break_even_bytes(DEVICE_COST_UFS4),
+	};
+}
+
+size_t engine_add_specs(struct engine_options *options, struct option_spec *specs, size_t n)
+{
+	specs[n++] = (struct option_spec){ "io", 0, OPTION_STRING, &options->io,
+		"SOURCE: auto, uring, mmap or pread (auto)" };
+	specs[n++] = (struct option_spec){ "cache-ratio", 0, OPTION_REAL, &options->cache_ratio,
+		"R: share of all bundles kept in DRAM, 0 to 1 (0.05)" };
+	specs[n++] = (struct option_spec){ "threads", 't', OPTION_U32, &options->threads,
+		"N: threads that compute (one per CPU)" };
+	specs[n++] = (struct option_spec){ "batch", 0, OPTION_U32, &options->batch,
+		"N: tokens of a prompt that pass a layer together (256)" };
+	specs[n++] = (struct option_spec){ "queue-depth", 0, OPTION_U32, &options->queue_depth,
+		"N: most reads in flight (64)" };
+	specs[n++] = (struct option_spec){ "gap", 0, OPTION_U64, &options->gap_bytes,
+		"BYTES: read over gaps of at most this (16506)" };
+	return n;
+}
+
+int engine_check(const struct command *command, const struct engine_options *options)
+{
+	static const char *const sources[] = { "auto", "uring", "mmap", "pread" };
+	bool known = false;
+
+	for (size_t i = 0; i < COUNT_OF(sources); i++)
+		known |= !strcmp(options->io, sources[i]);
+	if (!known)
+		return usage_error(command, "--io %s: has to be auto, uring, mmap or pread",
+				   options->io);
+	if (!(options->cache_ratio >= 0 && options->cache_ratio <= 1))
+		return usage_error(command, "--cache-ratio %g: has to be from 0 to 1",
+				   options->cache_ratio);
+	if (options->threads > 1024)
+		return usage_error(command, "--threads %u: has to be at most 1024",
+				   options->threads);
+	return -1;
+}
+
+struct bundle_store_options engine_store_options(const struct engine_options *options)
+{
+	return (struct bundle_store_options){
+		.source = options->io,
+		.cache_ratio = options->cache_ratio,
+		.queue_depth = options->queue_depth,
+		.cost = DEVICE_COST_UFS4,
+		.gap_bytes = options->gap_bytes,
+	};
+}
+
+int engine_load(const char *path, struct engine *engine, struct error *err)
+{
+	memset(engine, 0, sizeof(*engine));
+	return model_load(path, &engine->model, err);
+}
+
+int engine_start(struct engine *engine, const struct engine_options *options,
+		 enum session_mode mode, uint32_t max_tokens, struct error *err)
+{
+	struct session_options session_options = {
+		.mode = mode,
+		.threads = options->threads,
+		.max_tokens = max_tokens,
+		.max_batch = options->batch,
+		.store = engine_store_options(options),
+	};
+	int ret;
+
+	ret = session_open(engine->model, &session_options, &engine->session, err);
+	if (ret == 0)
+		ret = usage_create(&engine->model->config, &engine->usage, err);
+	if (ret == 0)
+		session_observe(engine->session, &engine->usage->observer);
+	return ret;
+}
+
+void engine_close(struct engine *engine)
+{
+	session_close(engine->session);
+	usage_free(engine->usage);
+	model_unload(engine->model);
+	memset(engine, 0, sizeof(*engine));
+}
+
+int engine_encode(const struct model *model, const char *text, bool add_bos, uint32_t **ids,
+		  size_t *count, struct error *err)
+{
+	int ret = tokenizer_encode(model->tokenizer, text, strlen(text), add_bos, ids, count, err);
+
+	if (ret == 0 && *count == 0) {
+		free(*ids);
+		*ids = NULL;
+		return error_set(err, -EINVAL, "the text has no tokens");
+	}
+	return ret;
+}
+
+static int append_ids(uint32_t **ids, size_t *count, const uint32_t *more, size_t n_more,
+		      struct error *err)
+{
+	uint32_t *larger = realloc(*ids, (*count + n_more + 1) * sizeof(*larger));
+
+	if (!larger)
+		return error_no_memory(err, "token ids");
+	memcpy(larger + *count, more, n_more * sizeof(*more));
+	*ids = larger;
+	*count += n_more;
+	return 0;
+}
+
+int engine_encode_files(const struct tokenizer *tokenizer, const struct string_list *files,
+			uint32_t **ids, size_t *count, struct error *err)
+{
+	int ret = 0;
+
+	*ids = NULL;
+	*count = 0;
+	for (size_t i = 0; i < files->count && ret == 0; i++) {
+		struct error why = { 0 };
+		uint32_t *more = NULL;
+		char *text;
+		size_t length, n_more;
+
+		ret = file_read_text(files->values[i], MAX_TEXT_BYTES, &text, &length, err);
+		if (ret < 0)
+			break;
+		ret = tokenizer_encode(tokenizer, text, length, false, &more, &n_more, &why);
+		if (ret < 0)
+			error_set(err, ret, "%s: %s", files->values[i], why.message);
+		else
+			ret = append_ids(ids, count, more, n_more, err);
+		free(more);
+		free(text);
+	}
+	if (ret < 0) {
+		free(*ids);
+		*ids = NULL;
+	}
+	return ret;
+}
+
+static double per(double amount, double count)
+{
+	return count > 0 ? amount / count : 0;
+}
+
+json_t *engine_io_json(const struct engine *engine, const struct bundle_store_stats *stats)
+{
+	const struct bundle_store *store = session_store(engine->session);
+	double tokens = (double)engine->usage->n_tokens;
+
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}",
+		"source", bundle_store_source_name(store),
+		"detail", bundle_store_describe(store),
+		"reads", (json_int_t)stats->reads,
+		"bytes", (json_int_t)stats->bytes,
+		"wanted_bytes", (json_int_t)stats->wanted_bytes,
+		"run_length_mean", per((double)stats->run_bundles, (double)stats->runs),
+		"wait_ms_per_token", per((double)stats->wait_ns * 1e-6, tokens),
+		"cache_hit_share", per((double)stats->cached_bundles, (double)stats->wanted_bundles),
+		"reads_per_token", per((double)stats->reads, tokens),
+		"predicted_ms_per_token", per(stats->predicted_us * 1e-3, tokens));
+}
+
+double engine_read_share(const struct engine *engine, const struct bundle_store_stats *stats)
+{
+	const struct model_config *config = &engine->model->config;
+
+	return per((double)stats->bytes, (double)engine->usage->n_tokens * config->n_layers *
+						 config->n_ffn * model_bundle_stride(config));
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the commands that compute with a model share: options, opening, reporting. */
+#ifndef COLINK_CLI_ENGINE_H
+#define COLINK_CLI_ENGINE_H
+
+#include "cli/cli.h"
+#include "infer/session.h"
+#include "infer/usage.h"
+
+struct engine_options {
+	const char *io;
+	double cache_ratio;
+	uint32_t threads;
+	uint32_t batch;
+	uint32_t queue_depth;
+	uint64_t gap_bytes;
+};
+
+/* Defaults: io auto, 5 % of the bundles in DRAM, gaps up to the device cost's break-even. */
+struct engine_options engine_defaults(void);
+
+/* Append the specs of these options to `specs`; returns the new count. */
+size_t engine_add_specs(struct engine_options *options, struct option_spec *specs, size_t n);
+#define ENGINE_SPECS 6 /* how many that are */
+
+/* -1, or EXIT_USAGE after one line on what is wrong. */
+int engine_check(const struct command *command, const struct engine_options *options);
+
+struct bundle_store_options engine_store_options(const struct engine_options *options);
+
+struct engine {
+	struct model *model;
+	struct session *session;
+	struct usage *usage;
+};
+
+/* First load the model, then open a session that counts its usage; in the end, close. */
+int engine_load(const char *path, struct engine *engine, struct error *err);
+int engine_start(struct engine *engine, const struct engine_options *options,
+		 enum session_mode mode, uint32_t max_tokens, struct error *err);
+void engine_close(struct engine *engine);
+
+/* A text of the user as token ids; refused when it has none. The caller frees *ids. */
+int engine_encode(const struct model *model, const char *text, bool add_bos, uint32_t **ids,
+		  size_t *count, struct error *err);
+
+/* All files one after the other as token ids, without bos. */
+int engine_encode_files(const struct tokenizer *tokenizer, const struct string_list *files,
+			uint32_t **ids, size_t *count, struct error *err);
+
+/* "io": {...} of design.md; per token over all tokens the session has read. */
+json_t *engine_io_json(const struct engine *engine, const struct bundle_store_stats *stats);
+
+/* Bytes from storage as a share of all bundles, once per token. */
+double engine_read_share(const struct engine *engine, const struct bundle_store_stats *stats);
+
+#endif

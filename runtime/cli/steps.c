@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cli/steps.h"
+
+#include <stdlib.h>
+
+#include "cli/engine.h"
+#include "infer/pack.h"
+#include "model/import_opt.h"
+
+int step_import(const char *source, const char *output, struct error *err)
+{
+	struct progress_bar bar;
+	int ret;
+
+	progress_begin(&bar, "import");
+	ret = import_opt(source, output, &bar.progress, err);
+	progress_end(&bar, ret == 0);
+	return ret;
+}
+
+static int record(const struct model *model, const struct trace_step *step,
+		  struct record_result *result, struct error *err)
+{
+	struct engine_options defaults = engine_defaults();
+	struct record_options options = {
+		.threads = step->threads,
+		.inputs = step->inputs,
+		.store = engine_store_options(&defaults),
+	};
+	struct progress_bar bar;
+	uint32_t *ids;
+	size_t count;
+	int ret;
+
+	/* Every bundle is read in every window; a cache would only be turned over. */
+	options.store.cache_ratio = 0;
+	ret = engine_encode_files(model->tokenizer, step->texts, &ids, &count, err);
+	if (ret < 0)
+		return ret;
+	if (step->max_tokens && step->max_tokens < count)
+		count = step->max_tokens;
+	progress_begin(&bar, "trace");
+	ret = record_trace(model, ids, count, step->output, &options, &bar.progress, result, err);
+	progress_end(&bar, ret == 0);
+	free(ids);
+	return ret;
+}
+
+int step_trace(const struct trace_step *step, struct record_result *result, struct error *err)
+{
+	struct model *model;
+	int ret;
+
+	ret = model_load(step->model, &model, err);
+	if (ret < 0)
+		return ret;
+	ret = record(model, step, result, err);
+	model_unload(model);
+	return ret;
+}
+
+static int place(const struct place_step *step, const struct trace *trace,
+		 const struct trace *unseen, struct placement_report **report, struct error *err)
+{
+	struct placement *placement = NULL;
+	struct thread_pool *pool;
+	struct progress_bar bar;
+	int ret;
+
+	ret = thread_pool_create(step->threads, &pool, err);
+	if (ret < 0)
+		return ret;
+	progress_begin(&bar, "place");
+	ret = placement_make(trace, unseen, step->method, step->seed, step->gap, pool, &bar.progress,
+			     &placement, report, err);
+	progress_end(&bar, ret == 0);
+	thread_pool_destroy(pool);
+	if (ret < 0)
+		return ret;
+	ret = placement_save(placement, step->output, err);
+	placement_free(placement);
+	if (ret < 0) {
+		placement_report_free(*report);
+		*report = NULL;
+	}
+	return ret;
+}
+
+int step_place(const struct place_step *step, struct placement_report **report, struct error *err)
+{
+	struct trace *trace = NULL, *unseen = NULL;
+	int ret;
+
+	ret = trace_open(step->trace, &trace, err);
+	if (ret == 0 && step->unseen)
+		ret = trace_open(step->unseen, &unseen, err);
+	if (ret == 0)
+		ret = place(step, trace, unseen, report, err);
+	trace_close(unseen);
+	trace_close(trace);
+	return ret;
+}
+
+static int train(const struct train_step *step, const struct model_file *model,
+		 const struct trace *trace, struct train_report **report, struct error *err)
+{
+	struct predictor *predictor = NULL;
+	struct thread_pool *pool;
+	struct progress_bar bar;
+	int ret;
+
+	ret = thread_pool_create(step->threads, &pool, err);
+	if (ret < 0)
+		return ret;
+	progress_begin(&bar, "train");
+	ret = train_predictor(model, trace, &step->options, pool, &bar.progress, &predictor, report,
+			      err);
+	progress_end(&bar, ret == 0);
+	thread_pool_destroy(pool);
+	if (ret < 0)
+		return ret;
+	ret = predictor_save(predictor, step->output, err);
+	predictor_free(predictor);
+	if (ret < 0) {
+		train_report_free(*report);
+		*report = NULL;
+	}
+	return ret;
+}
+
+int step_train(const struct train_step *step, struct train_report **report, struct error *err)
+{
+	struct model_file *model = NULL;
+	struct trace *trace = NULL;
+	int ret;
+
+	ret = model_file_open(step->model, &model, err);
+	if (ret == 0)
+		ret = trace_open(step->trace, &trace, err);
+	if (ret == 0)
+		ret = train(step, model, trace, report, err);
+	trace_close(trace);
+	model_file_close(model);
+	return ret;
+}
+
+int step_pack(const char *model_path, const char *placement_path, const char *predictor_path,
+	      const char *output, struct error *err)
+{
+	struct placement *placement = NULL;
+	struct predictor *predictor = NULL;
+	struct model_file *model = NULL;
+	struct progress_bar bar;
+	int ret;
+
+	ret = model_file_open(model_path, &model, err);
+	if (ret == 0)
+		ret = placement_load(placement_path, &placement, err);
+	if (ret == 0 && predictor_path)
+		ret = predictor_load(predictor_path, &predictor, err);
+	if (ret == 0) {
+		progress_begin(&bar, "pack");
+		ret = pack_model(model, placement, predictor, output, &bar.progress, err);
+		progress_end(&bar, ret == 0);
+	}
+	predictor_free(predictor);
+	placement_free(placement);
+	model_file_close(model);
+	return ret;
+}

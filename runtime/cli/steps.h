@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The steps from a checkpoint to a linked file, each with its progress bar: as
+ * commands of their own, and in one go in `colink link`.
+ */
+#ifndef COLINK_CLI_STEPS_H
+#define COLINK_CLI_STEPS_H
+
+#include "cli/cli.h"
+#include "infer/record.h"
+#include "infer/train.h"
+#include "placement/placement.h"
+
+struct trace_step {
+	const char *model;
+	const struct string_list *texts;
+	const char *output;
+	bool inputs;
+	uint64_t max_tokens; /* of the text; 0: all */
+	uint32_t threads;
+};
+
+struct place_step {
+	const char *trace;
+	const char *unseen; /* a trace to measure on, or NULL */
+	enum order_method method;
+	uint64_t seed;
+	uint32_t gap; /* bundles */
+	const char *output;
+	uint32_t threads;
+};
+
+struct train_step {
+	const char *model;
+	const char *trace;
+	struct train_options options;
+	const char *output;
+	uint32_t threads;
+};
+
+int step_import(const char *source, const char *output, struct error *err);
+int step_trace(const struct trace_step *step, struct record_result *result, struct error *err);
+/* The caller frees *report. */
+int step_place(const struct place_step *step, struct placement_report **report,
+	       struct error *err);
+int step_train(const struct train_step *step, struct train_report **report, struct error *err);
+/* `predictor` may be NULL. */
+int step_pack(const char *model, const char *placement, const char *predictor, const char *output,
+	      struct error *err);
+
+/* What the steps found, for people on stdout and as parts of JSON objects. */
+void show_place_report(const struct placement_report *report);
+json_t *place_report_json(const struct placement_report *report);
+void show_train_report(const struct train_report *report);
+json_t *train_report_json(const struct train_report *report);
+
+#endif
