@@ -29,7 +29,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "model/merges_file.h"
+#include "model/vocabulary_reader.h"
 
 #define MAX_FILE_BYTES ((size_t)64 << 20)
 #define MAX_TOKENS (UINT32_C(1) << 24)
@@ -38,35 +38,20 @@
 #define OPT_BOS_TEXT "</s>"
 #define OPT_BOS_ID 2
 
-enum source {
-	VOCAB,
-	ADDED_TOKENS,
-	CONFIG,
-	SPECIAL_TOKENS_MAP,
-	N_SOURCES,
-};
-
-static const char *const source_names[N_SOURCES] = {
+const char *const vocabulary_source_names[N_SOURCES] = {
 	[VOCAB] = "vocab.json",
 	[ADDED_TOKENS] = "added_tokens.json",
 	[CONFIG] = "tokenizer_config.json",
 	[SPECIAL_TOKENS_MAP] = "special_tokens_map.json",
 };
 
-struct reader {
-	char *paths[N_SOURCES];
-	json_t *json[N_SOURCES]; /* NULL where the file is missing */
-	struct merges_file merges;
-	struct vocabulary *vocabulary;
-	struct error *err;
-};
-
-static int open_sources(struct reader *reader, const char *directory)
+static int open_sources(struct vocabulary_reader *reader, const char *directory)
 {
 	for (int i = 0; i < N_SOURCES; i++) {
+		const char *name = vocabulary_source_names[i];
 		int ret;
 
-		if (asprintf(&reader->paths[i], "%s/%s", directory, source_names[i]) < 0) {
+		if (asprintf(&reader->paths[i], "%s/%s", directory, name) < 0) {
 			reader->paths[i] = NULL;
 			return error_no_memory(reader->err, directory);
 		}
@@ -80,7 +65,7 @@ static int open_sources(struct reader *reader, const char *directory)
 	return merges_file_read(directory, &reader->merges, reader->err);
 }
 
-static void reader_free(struct reader *reader)
+static void reader_free(struct vocabulary_reader *reader)
 {
 	merges_file_free(&reader->merges);
 	for (int i = 0; i < N_SOURCES; i++) {
@@ -89,17 +74,15 @@ static void reader_free(struct reader *reader)
 	}
 }
 
-/* The id of a token by its text, or TOKEN_NONE. */
-static uint32_t find_token(const struct reader *reader, const char *text)
+uint32_t vocabulary_find_token(const struct vocabulary_reader *reader, const char *text)
 {
 	const json_t *id = json_object_get(reader->json[VOCAB], text);
 
 	return id ? (uint32_t)json_integer_value(id) : TOKEN_NONE;
 }
 
-/* Put a token of file `source` into the table. `text` lives as long as the reader. */
-static int add_token(struct reader *reader, enum source source, const char *text, json_int_t id,
-		     enum token_type type)
+int vocabulary_add_token(struct vocabulary_reader *reader, enum vocabulary_source source,
+			 const char *text, json_int_t id, enum token_type type)
 {
 	struct vocabulary *vocabulary = reader->vocabulary;
 	const char *path = reader->paths[source];
@@ -119,7 +102,7 @@ static int add_token(struct reader *reader, enum source source, const char *text
 	return 0;
 }
 
-static int load_vocab(struct reader *reader)
+static int load_vocab(struct vocabulary_reader *reader)
 {
 	const char *text;
 	json_t *id;
@@ -131,208 +114,16 @@ static int load_vocab(struct reader *reader)
 			return error_set(reader->err, -EINVAL,
 					 "%s: the id of token \"%.80s\" is not a whole number",
 					 reader->paths[VOCAB], text);
-		ret = add_token(reader, VOCAB, text, json_integer_value(id), TOKEN_NORMAL);
+		ret = vocabulary_add_token(reader, VOCAB, text, json_integer_value(id),
+					   TOKEN_NORMAL);
 		if (ret < 0)
 			return ret;
 	}
 	return 0;
-}
-
-/* A token of added_tokens.json or added_tokens_decoder. */
-static int add_added_token(struct reader *reader, enum source source, const char *text,
-			   json_int_t id, enum token_type type)
-{
-	uint32_t known = find_token(reader, text);
-
-	if (known != TOKEN_NONE && known != id)
-		return error_set(reader->err, -EINVAL,
-				 "%s: token \"%.80s\" has id %lld, but it had id %u before",
-				 reader->paths[source], text, (long long)id, known);
-	if (known == TOKEN_NONE &&
-	    json_object_set_new(reader->json[VOCAB], text, json_integer(id)) < 0)
-		return error_no_memory(reader->err, reader->paths[source]);
-	return add_token(reader, source, text, id, type);
-}
-
-static int load_added_tokens(struct reader *reader)
-{
-	const char *text;
-	json_t *id;
-
-	json_object_foreach(reader->json[ADDED_TOKENS], text, id) {
-		int ret;
-
-		if (!json_is_integer(id))
-			return error_set(reader->err, -EINVAL,
-					 "%s: the id of token \"%.80s\" is not a whole number",
-					 reader->paths[ADDED_TOKENS], text);
-		ret = add_added_token(reader, ADDED_TOKENS, text, json_integer_value(id),
-				      TOKEN_USER_DEFINED);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
-}
-
-/* The text of a special token, given as a string or as an object with "content". */
-static int special_text(struct reader *reader, enum source source, const char *key,
-			const json_t *value, const char **text)
-{
-	static const char *const unsupported[] = { "lstrip", "rstrip", "single_word" };
-	const char *path = reader->paths[source];
-
-	for (size_t i = 0; i < sizeof(unsupported) / sizeof(*unsupported); i++)
-		if (json_is_true(json_object_get(value, unsupported[i])))
-			return error_set(reader->err, -ENOTSUP,
-					 "%s: \"%.80s\" asks for %s, which is not supported", path,
-					 key, unsupported[i]);
-	if (json_is_object(value))
-		value = json_object_get(value, "content");
-	*text = json_string_value(value);
-	if (!*text)
-		return error_set(reader->err, -EINVAL,
-				 "%s: \"%.80s\" is neither a string nor an object with a string "
-				 "\"content\"", path, key);
-	return 0;
-}
-
-/* added_tokens_decoder: {"50265": {"content": "<image>", "special": true}, ...} */
-static int load_added_tokens_decoder(struct reader *reader)
-{
-	json_t *decoder = json_object_get(reader->json[CONFIG], "added_tokens_decoder");
-	const char *path = reader->paths[CONFIG];
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(decoder, key, value) {
-		bool special = false;
-		const char *text;
-		char *end;
-		long long id = strtoll(key, &end, 10);
-		int ret;
-
-		if (end == key || *end)
-			return error_set(reader->err, -EINVAL,
-					 "%s: added_tokens_decoder: \"%.80s\" is not an id", path,
-					 key);
-		ret = special_text(reader, CONFIG, key, value, &text);
-		if (ret == 0)
-			ret = json_get_bool_or(value, "special", path, &special, reader->err);
-		if (ret == 0)
-			ret = add_added_token(reader, CONFIG, text, id,
-					      special ? TOKEN_CONTROL : TOKEN_USER_DEFINED);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
-}
-
-/* The member `key` of the file that decides about it; NULL when no file has it. */
-static const json_t *deciding(const struct reader *reader, const char *key, enum source *source)
-{
-	bool config_first = json_object_get(reader->json[CONFIG], "added_tokens_decoder") != NULL;
-	const json_t *value;
-
-	*source = config_first ? CONFIG : SPECIAL_TOKENS_MAP;
-	value = json_object_get(reader->json[*source], key);
-	if (value)
-		return value;
-	*source = config_first ? SPECIAL_TOKENS_MAP : CONFIG;
-	return json_object_get(reader->json[*source], key);
-}
-
-static int mark_special(struct reader *reader, enum source source, const char *key,
-			const json_t *value, uint32_t *id)
-{
-	const char *text;
-	int ret = special_text(reader, source, key, value, &text);
-
-	if (ret < 0)
-		return ret;
-	*id = find_token(reader, text);
-	if (*id == TOKEN_NONE)
-		return error_set(reader->err, -EINVAL,
-				 "%s: \"%s\" is \"%.80s\", which is neither in %s nor in %s",
-				 reader->paths[source], key, text, source_names[VOCAB],
-				 source_names[ADDED_TOKENS]);
-	reader->vocabulary->types[*id] = TOKEN_CONTROL;
-	return 0;
-}
-
-/* A token that has a name: its id, TOKEN_NONE when there is none. */
-static int load_named(struct reader *reader, const char *key, const char *const *defaults,
-		      uint32_t *id)
-{
-	enum source source;
-	const json_t *value = deciding(reader, key, &source);
-
-	*id = TOKEN_NONE;
-	if (json_is_null(value))
-		return 0;
-	if (value)
-		return mark_special(reader, source, key, value, id);
-	for (; *defaults && *id == TOKEN_NONE; defaults++)
-		*id = find_token(reader, *defaults);
-	if (*id != TOKEN_NONE)
-		reader->vocabulary->types[*id] = TOKEN_CONTROL;
-	return 0;
-}
-
-static int load_additional(struct reader *reader)
-{
-	static const char key[] = "additional_special_tokens";
-	enum source source;
-	const json_t *list = deciding(reader, key, &source);
-	const json_t *value;
-	size_t i;
-
-	if (!list || json_is_null(list))
-		return 0;
-	if (!json_is_array(list))
-		return error_set(reader->err, -EINVAL, "%s: \"%s\" is not a list",
-				 reader->paths[source], key);
-	json_array_foreach(list, i, value) {
-		uint32_t id;
-		int ret = mark_special(reader, source, key, value, &id);
-
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
-}
-
-static int load_special(struct reader *reader)
-{
-	static const char *const end_of_text[] = { "</s>", "<|endoftext|>", NULL };
-	static const char *const padding[] = { "<pad>", NULL };
-	static const char *const none[] = { NULL };
-	struct vocabulary *vocabulary = reader->vocabulary;
-	uint32_t ignored;
-	const struct {
-		const char *key;
-		const char *const *defaults;
-		uint32_t *id;
-	} named[] = {
-		{ "bos_token", end_of_text, &vocabulary->bos },
-		{ "eos_token", end_of_text, &vocabulary->eos },
-		{ "unk_token", end_of_text, &vocabulary->unknown },
-		{ "pad_token", padding, &vocabulary->pad },
-		{ "cls_token", none, &ignored },
-		{ "sep_token", none, &ignored },
-		{ "mask_token", none, &ignored },
-	};
-
-	for (size_t i = 0; i < sizeof(named) / sizeof(*named); i++) {
-		int ret = load_named(reader, named[i].key, named[i].defaults, named[i].id);
-
-		if (ret < 0)
-			return ret;
-	}
-	return load_additional(reader);
 }
 
 /* tokenizer_config.json without its special tokens. */
-static int load_config(struct reader *reader)
+static int load_config(struct vocabulary_reader *reader)
 {
 	struct vocabulary *vocabulary = reader->vocabulary;
 	const json_t *config = reader->json[CONFIG];
@@ -368,7 +159,7 @@ static int load_config(struct reader *reader)
 }
 
 /* Copy all borrowed strings into one block, and name the unused ids. */
-static int vocabulary_pack(struct reader *reader)
+static int vocabulary_pack(struct vocabulary_reader *reader)
 {
 	struct vocabulary *vocabulary = reader->vocabulary;
 	size_t room = 1;
@@ -400,8 +191,8 @@ static int vocabulary_pack(struct reader *reader)
 	return 0;
 }
 
-static int vocabulary_allocate(uint32_t n_rows, const char *directory,
-			       struct vocabulary **result, struct error *err)
+static int vocabulary_allocate(uint32_t n_rows, const char *directory, struct vocabulary **result,
+			       struct error *err)
 {
 	struct vocabulary *vocabulary;
 
@@ -426,7 +217,7 @@ static int vocabulary_allocate(uint32_t n_rows, const char *directory,
 int vocabulary_load(const char *directory, uint32_t n_rows, struct vocabulary **result,
 		    struct error *err)
 {
-	struct reader reader = { .err = err };
+	struct vocabulary_reader reader = { .err = err };
 	int ret;
 
 	ret = vocabulary_allocate(n_rows, directory, &reader.vocabulary, err);
@@ -436,11 +227,7 @@ int vocabulary_load(const char *directory, uint32_t n_rows, struct vocabulary **
 	if (ret == 0)
 		ret = load_vocab(&reader);
 	if (ret == 0)
-		ret = load_added_tokens(&reader);
-	if (ret == 0)
-		ret = load_added_tokens_decoder(&reader);
-	if (ret == 0)
-		ret = load_special(&reader);
+		ret = vocabulary_read_special(&reader);
 	if (ret == 0)
 		ret = load_config(&reader);
 	if (ret == 0)

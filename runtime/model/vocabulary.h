@@ -44,7 +44,11 @@ struct vocabulary {
 /*
  * Read a Hugging Face directory. `n_rows` is the number of embedding rows: ids
  * at and above it are refused, ids without a token become TOKEN_UNUSED with the
- * text "[unused ID]". The caller calls vocabulary_free().
+ * text "[unused ID]". Which file decides about special tokens, and what holds
+ * where none does, is told in vocabulary.c; what would change the ids and is not
+ * supported (add_prefix_space, tokens that swallow blanks) is refused (-ENOTSUP).
+ * That merges are made of tokens is checked by tokenizer_create(). The caller
+ * calls vocabulary_free().
  */
 int vocabulary_load(const char *directory, uint32_t n_rows, struct vocabulary **vocabulary,
 		    struct error *err);
