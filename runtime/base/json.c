@@ -12,11 +12,12 @@ int json_parse_object(const char *text, size_t length, const char *path, json_t 
 	json_error_t why;
 	json_t *root;
 
-	/* jansson mostly tells a lack of memory as a syntax error; malloc() sets errno. */
+	/* jansson mostly tells a lack of memory as a syntax error, or as none; malloc() sets errno. */
 	errno = 0;
 	root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &why);
 	if (!root) {
-		if (errno == ENOMEM || json_error_code(&why) == json_error_out_of_memory)
+		if (errno == ENOMEM || !why.text[0] ||
+		    json_error_code(&why) == json_error_out_of_memory)
 			return error_no_memory(err, path);
 		return error_set(err, -EINVAL, "%s: not valid JSON: line %d: %s", path, why.line,
 				 why.text);
