@@ -109,7 +109,7 @@ static int top(struct pickle_machine *machine, size_t n, const struct pickle_val
 
 	if (machine->stack.n - stack_floor(machine) < n)
 		return pickle_refuse(machine, "an opcode needs %zu values, the stack has fewer", n);
-	*values = stack + machine->stack.n - n;
+	*values = n ? stack + machine->stack.n - n : NULL; /* an empty stack may be NULL */
 	return 0;
 }
 
@@ -148,7 +148,7 @@ static int take(struct pickle_machine *machine, size_t n, const uint8_t **bytes)
 /* An unsigned little-endian number of `n` bytes, at most 8. */
 static int take_number(struct pickle_machine *machine, size_t n, uint64_t *number)
 {
-	const uint8_t *bytes;
+	const uint8_t *bytes = NULL;
 	int ret = take(machine, n, &bytes);
 
 	if (ret < 0)
@@ -169,7 +169,7 @@ static int push_kind(struct pickle_machine *machine, enum pickle_kind kind, int6
 /* A two's complement number of `n` bytes; `is_signed` tells what its top bit means. */
 static int push_integer(struct pickle_machine *machine, size_t n, bool is_signed)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	int ret;
 
 	if (n > sizeof(number))
@@ -185,7 +185,7 @@ static int push_integer(struct pickle_machine *machine, size_t n, bool is_signed
 /* The number's length comes first, in one byte. */
 static int push_long(struct pickle_machine *machine)
 {
-	uint64_t length;
+	uint64_t length = 0;
 	int ret = take_number(machine, 1, &length);
 
 	return ret < 0 ? ret : push_integer(machine, length, true);
@@ -193,7 +193,7 @@ static int push_long(struct pickle_machine *machine)
 
 static int skip_and_push_plain(struct pickle_machine *machine, size_t n)
 {
-	const uint8_t *bytes;
+	const uint8_t *bytes = NULL;
 	int ret = take(machine, n, &bytes);
 
 	return ret < 0 ? ret : push_kind(machine, PICKLE_PLAIN, 0);
@@ -202,8 +202,8 @@ static int skip_and_push_plain(struct pickle_machine *machine, size_t n)
 static int push_text(struct pickle_machine *machine, size_t length_size)
 {
 	struct pickle_value value = { .kind = PICKLE_TEXT };
-	const uint8_t *bytes;
-	uint64_t length;
+	const uint8_t *bytes = NULL;
+	uint64_t length = 0;
 	int ret;
 
 	ret = take_number(machine, length_size, &length);
@@ -223,7 +223,7 @@ static int make_tuple(struct pickle_machine *machine, size_t n)
 	struct pickle_value value = { .kind = PICKLE_TUPLE,
 				      .length = (uint32_t)n,
 				      .index = (uint32_t)machine->cells.n };
-	const struct pickle_value *values;
+	const struct pickle_value *values = NULL;
 	int ret = top(machine, n, &values);
 
 	if (ret < 0)
@@ -247,7 +247,7 @@ static int push_mark(struct pickle_machine *machine)
 
 static int make_marked_tuple(struct pickle_machine *machine)
 {
-	size_t n;
+	size_t n = 0;
 	int ret = pop_mark(machine, &n);
 
 	return ret < 0 ? ret : make_tuple(machine, n);
@@ -256,7 +256,7 @@ static int make_marked_tuple(struct pickle_machine *machine)
 /* `n` values, key and value in turns, go into the dictionary below them. */
 static int set_items(struct pickle_machine *machine, size_t n)
 {
-	const struct pickle_value *values;
+	const struct pickle_value *values = NULL;
 	int ret;
 
 	if (n % 2)
@@ -271,7 +271,7 @@ static int set_items(struct pickle_machine *machine, size_t n)
 
 static int set_marked_items(struct pickle_machine *machine)
 {
-	size_t n;
+	size_t n = 0;
 	int ret = pop_mark(machine, &n);
 
 	return ret < 0 ? ret : set_items(machine, n);
@@ -281,7 +281,7 @@ static int set_marked_items(struct pickle_machine *machine)
 static int put_memo(struct pickle_machine *machine, uint64_t index)
 {
 	struct pickle_value *memo = machine->memo.items;
-	const struct pickle_value *value;
+	const struct pickle_value *value = NULL;
 	int ret = top(machine, 1, &value);
 
 	if (ret < 0)
@@ -299,7 +299,7 @@ static int put_memo(struct pickle_machine *machine, uint64_t index)
 
 static int put_numbered_memo(struct pickle_machine *machine, size_t index_size)
 {
-	uint64_t index;
+	uint64_t index = 0;
 	int ret = take_number(machine, index_size, &index);
 
 	return ret < 0 ? ret : put_memo(machine, index);
@@ -308,7 +308,7 @@ static int put_numbered_memo(struct pickle_machine *machine, size_t index_size)
 static int get_memo(struct pickle_machine *machine, size_t index_size)
 {
 	const struct pickle_value *memo = machine->memo.items;
-	uint64_t index;
+	uint64_t index = 0;
 	int ret = take_number(machine, index_size, &index);
 
 	if (ret < 0)
@@ -352,7 +352,7 @@ static int push_global(struct pickle_machine *machine)
 
 static int push_stack_global(struct pickle_machine *machine)
 {
-	const struct pickle_value *names;
+	const struct pickle_value *names = NULL;
 	struct pickle_value value;
 	int ret = top(machine, 2, &names);
 
@@ -367,7 +367,7 @@ static int push_stack_global(struct pickle_machine *machine)
 
 static int reduce(struct pickle_machine *machine)
 {
-	const struct pickle_value *values;
+	const struct pickle_value *values = NULL;
 	struct pickle_value result;
 	int ret = top(machine, 2, &values);
 
@@ -379,7 +379,7 @@ static int reduce(struct pickle_machine *machine)
 
 static int load_persistent(struct pickle_machine *machine)
 {
-	const struct pickle_value *id;
+	const struct pickle_value *id = NULL;
 	struct pickle_value result;
 	int ret = top(machine, 1, &id);
 
@@ -400,7 +400,7 @@ static int push_dict(struct pickle_machine *machine)
 /* Attributes of a dictionary (a state dict's _metadata): of no use here. */
 static int drop_attributes(struct pickle_machine *machine)
 {
-	const struct pickle_value *values;
+	const struct pickle_value *values = NULL;
 	int ret = top(machine, 2, &values);
 
 	if (ret < 0)
@@ -414,7 +414,7 @@ static int drop_attributes(struct pickle_machine *machine)
 /* Where a frame ends matters only to readers that read ahead. */
 static int skip_frame_length(struct pickle_machine *machine)
 {
-	uint64_t length;
+	uint64_t length = 0;
 
 	return take_number(machine, 8, &length);
 }
@@ -503,7 +503,7 @@ static int run_opcode(struct pickle_machine *machine, uint8_t opcode)
 /* Up to and including STOP; leaves the finished object on the stack. */
 static int run(struct pickle_machine *machine)
 {
-	const uint8_t *bytes;
+	const uint8_t *bytes = NULL;
 	int ret = take(machine, 2, &bytes);
 
 	if (ret < 0)

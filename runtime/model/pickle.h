@@ -17,7 +17,7 @@
 /* Strings point into the pickle and have no NUL at their end. */
 struct pickle_tensor {
 	struct checkpoint_tensor tensor; /* `name` and `file` stay NULL */
-	const char *name; /* valid UTF-8 without NUL */
+	const char *name; /* without NUL */
 	size_t name_length;
 	const char *storage; /* the key of its storage: entry data/KEY of the archive */
 	size_t storage_length;

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/utf8.h"
 #include "model/pickle_machine.h"
+#include "model/tensor_file.h"
 
 #define ITEMS_LIMIT (1024 * 1024)
 #define TENSORS_LIMIT (256 * 1024)
@@ -228,9 +228,8 @@ static int add_named(struct pickle_machine *machine, const struct pickle_item *i
 
 	if (item->key.kind != PICKLE_TEXT)
 		return pickle_refuse(machine, "a tensor whose name is no text");
-	if (memchr(item->key.text, '\0', item->key.length) ||
-	    utf8_valid_prefix(item->key.text, item->key.length) != item->key.length)
-		return pickle_refuse(machine, "a tensor whose name is not UTF-8 text");
+	if (memchr(item->key.text, '\0', item->key.length))
+		return pickle_refuse(machine, "a tensor whose name has a NUL byte");
 	*named = tensors[item->value.index];
 	named->name = item->key.text;
 	named->name_length = item->key.length;
