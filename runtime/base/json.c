@@ -2,26 +2,50 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/file.h"
 
+/*
+ * jansson's lexer ignores a failed allocation (it drops the character, so that a
+ * key reads wrong), and other failures end as "invalid token". So its allocations
+ * go through here, and a parse during which one failed has no result.
+ */
+static _Thread_local bool allocation_failed;
+
+static void *allocate(size_t size)
+{
+	void *memory = malloc(size);
+
+	if (!memory)
+		allocation_failed = true;
+	return memory;
+}
+
+/* free() stays the way to free what jansson returns. */
+static void use_allocate(void)
+{
+	json_set_alloc_funcs(allocate, free);
+}
+
 int json_parse_object(const char *text, size_t length, const char *path, json_t **object,
 		      struct error *err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	json_error_t why;
 	json_t *root;
 
-	/* jansson mostly tells a lack of memory as a syntax error, or as none; malloc() sets errno. */
-	errno = 0;
+	pthread_once(&once, use_allocate);
+	allocation_failed = false;
 	root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &why);
-	if (!root) {
-		if (errno == ENOMEM || !why.text[0] ||
-		    json_error_code(&why) == json_error_out_of_memory)
-			return error_no_memory(err, path);
+	if (allocation_failed) {
+		json_decref(root);
+		return error_no_memory(err, path);
+	}
+	if (!root)
 		return error_set(err, -EINVAL, "%s: not valid JSON: line %d: %s", path, why.line,
 				 why.text);
-	}
 	if (!json_is_object(root)) {
 		json_decref(root);
 		return error_set(err, -EINVAL, "%s: the top level is not a JSON object", path);

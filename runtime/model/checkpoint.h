@@ -34,14 +34,23 @@ struct checkpoint_tensor {
 	const char *file; /* path of the file that holds it, for messages */
 	enum checkpoint_dtype dtype;
 	uint32_t n_dims;
-	uint64_t dims[CHECKPOINT_MAX_DIMS]; /* row-major, outermost first */
+	/*
+	 * Row-major, outermost first. With more than four dimensions, a tensor is
+	 * CHECKPOINT_OTHER, and its inner ones are multiplied into the fourth.
+	 */
+	uint64_t dims[CHECKPOINT_MAX_DIMS];
 	uint64_t n_elements;
 };
 
 struct checkpoint;
 
-/* The caller calls checkpoint_close(). */
+/*
+ * The caller calls checkpoint_close(). With an index, the checkpoint has exactly
+ * the tensors of its weight_map, whatever else the shards hold.
+ */
 int checkpoint_open(const char *directory, struct checkpoint **checkpoint, struct error *err);
+
+/* NULL is allowed. */
 void checkpoint_close(struct checkpoint *checkpoint);
 
 /* Tensors sorted by name; pointers live as long as the checkpoint. */

@@ -15,17 +15,19 @@
 
 #define SKIP_SIZE (16 * 1024)
 
-/* libzip's word for what happened to `what`, as an errno and a message. */
+/*
+ * libzip's word for what happened to `what`, as an errno and a message. Where it
+ * runs out of memory it may say "not a zip archive" or the like, but errno tells;
+ * so errno is set to 0 before each call that may fail for want of memory.
+ */
 static int fail(const char *path, const char *what, zip_error_t *why, struct error *err)
 {
-	switch (zip_error_code_zip(why)) {
-	case ZIP_ER_MEMORY:
+	if (zip_error_code_zip(why) == ZIP_ER_MEMORY || errno == ENOMEM)
 		return error_no_memory(err, path);
-	case ZIP_ER_CRC:
+	if (zip_error_code_zip(why) == ZIP_ER_CRC)
 		return error_set(err, -EIO,
 				 "%s: %s: wrong checksum; the file is damaged, fetch it again",
 				 path, what);
-	}
 	return error_set(err, -EIO, "%s: %s: %s; is the file cut short or damaged?", path, what,
 			 zip_error_strerror(why));
 }
@@ -39,7 +41,7 @@ static zip_t *open_archive(int fd, zip_error_t *why)
 
 	stream = fdopen(fd, "rb");
 	if (!stream) {
-		zip_error_set(why, errno == ENOMEM ? ZIP_ER_MEMORY : ZIP_ER_OPEN, errno);
+		zip_error_set(why, ZIP_ER_OPEN, errno);
 		close(fd);
 		return NULL;
 	}
@@ -70,6 +72,7 @@ int zip_reader_open(struct zip_reader *reader, const char *path, struct error *e
 		return error_no_memory(err, path);
 	}
 	zip_error_init(&why);
+	errno = 0;
 	reader->archive = open_archive(fd, &why);
 	if (!reader->archive) {
 		ret = fail(path, "zip archive", &why, err);
@@ -97,6 +100,7 @@ int zip_reader_size(struct zip_reader *reader, uint64_t entry, uint64_t *size, s
 {
 	zip_stat_t st;
 
+	errno = 0;
 	if (zip_stat_index(reader->archive, entry, 0, &st) < 0)
 		return fail(reader->path, "zip archive", zip_get_error(reader->archive), err);
 	if (!(st.valid & ZIP_STAT_SIZE))
@@ -115,6 +119,7 @@ static int open_stream(struct zip_reader *reader, uint64_t entry, const char *wh
 	ret = zip_reader_size(reader, entry, &reader->size, err);
 	if (ret < 0)
 		return ret;
+	errno = 0;
 	reader->stream = zip_fopen_index(reader->archive, entry, 0);
 	if (!reader->stream)
 		return fail(reader->path, what, zip_get_error(reader->archive), err);
@@ -129,8 +134,10 @@ static int next_bytes(struct zip_reader *reader, void *buffer, size_t length, co
 	char *to = buffer;
 
 	while (length) {
-		zip_int64_t got = zip_fread(reader->stream, to, length);
+		zip_int64_t got;
 
+		errno = 0;
+		got = zip_fread(reader->stream, to, length);
 		if (got < 0)
 			return fail(reader->path, what, zip_file_get_error(reader->stream), err);
 		if (!got)
@@ -169,6 +176,7 @@ static int check_end(struct zip_reader *reader, const char *what, struct error *
 
 	if (reader->position != reader->size)
 		return 0;
+	errno = 0;
 	got = zip_fread(reader->stream, &beyond, 1);
 	if (got < 0)
 		return fail(reader->path, what, zip_file_get_error(reader->stream), err);
