@@ -2,9 +2,10 @@
 /*
  * From the slots that have to be read to the reads that bring them: neighbours
  * form runs, gaps shorter than the break-even gap are read over (collapse), and
- * long reads are split where one I/O may not be larger. Where reading all of it
- * in one sweep is no dearer by the device cost, the plan is that sweep: this is
- * how a prompt's layers are read sequentially.
+ * long reads are split where one I/O may not be larger. Where one sweep from the
+ * first wanted slot to the last is no dearer by the device cost, the plan is that
+ * sweep: this is how a prompt's layers are read sequentially. A read begins and
+ * ends with a wanted slot, whichever way it came about.
  */
 #ifndef COLINK_STORAGE_PLAN_H
 #define COLINK_STORAGE_PLAN_H
@@ -20,8 +21,9 @@ struct plan_read {
 };
 
 struct plan {
-	struct plan_read *reads; /* ascending, disjoint */
+	struct plan_read *reads; /* (n_reads): ascending, disjoint */
 	uint32_t n_reads;
+	uint32_t capacity; /* reads there is memory for */
 	uint64_t bytes; /* slots read * stride */
 	uint64_t wanted_bytes; /* without the gaps */
 	uint32_t n_runs; /* runs of wanted slots, before collapse */
@@ -30,7 +32,7 @@ struct plan {
 
 struct plan_limits {
 	struct device_cost cost;
-	uint64_t gap_bytes; /* collapse gaps of at most this; 0: never */
+	uint64_t gap_bytes; /* collapse gaps of at most this; 0: never, nor sweep */
 	uint32_t stride; /* bytes of a bundle */
 	uint32_t max_read_bytes; /* largest I/O; at least one bundle is always read */
 };
@@ -38,7 +40,8 @@ struct plan_limits {
 /*
  * `wanted` is a bit set over [0, n_slots) (base/bits.h). plan->reads is
  * reallocated as needed and kept between calls: start from a zeroed struct,
- * end with plan_free(). Linear time.
+ * end with plan_free(). Linear time. Fails with -ENOMEM, or -EINVAL for a stride
+ * of 0; the plan is then empty.
  */
 int plan_make(const uint64_t *wanted, uint32_t n_slots, const struct plan_limits *limits,
 	      struct plan *plan, struct error *err);
