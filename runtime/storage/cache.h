@@ -4,8 +4,12 @@
  * replaced by CLOCK (second chance): a bundle that was used since the hand last
  * passed is kept one more round.
  *
- * Not thread-safe: one thread looks up and admits; any number of threads may
- * read bundles that were looked up, until the next admission.
+ * A lookup pins what it finds: a layer is looked up when it is asked for and
+ * consumed later, and other layers' bundles are admitted in between. A pinned
+ * bundle is never replaced, so its address holds until it is unpinned.
+ *
+ * Not thread-safe: one thread looks up, unpins and admits; any number of threads
+ * may read pinned bundles meanwhile.
  */
 #ifndef COLINK_STORAGE_CACHE_H
 #define COLINK_STORAGE_CACHE_H
@@ -16,15 +20,29 @@
 
 struct cache;
 
-/* `slots` bundles per layer in the file, room for `capacity` bundles (may be 0). */
+/*
+ * `slots` bundles per layer in the file, room for `capacity` bundles: may be 0;
+ * more than there are bundles is cut to that.
+ */
 int cache_create(uint32_t n_layers, uint32_t slots, uint32_t stride, uint64_t capacity,
 		 struct cache **cache, struct error *err);
+
+/* NULL is allowed. */
 void cache_destroy(struct cache *cache);
 
-/* The bundle, marked as used, or NULL. Valid until the next cache_admit(). */
+/* Bytes held for bundles: capacity * stride. */
+uint64_t cache_bytes(const struct cache *cache);
+
+/* The bundle, marked as used and pinned, or NULL. Every hit needs one cache_unpin(). */
 const char *cache_lookup(struct cache *cache, uint32_t layer, uint32_t slot);
 
-/* Copy a bundle that was read into the cache; does nothing when it is there already. */
+/* Undo the pin of one cache_lookup() that found this bundle. */
+void cache_unpin(struct cache *cache, uint32_t layer, uint32_t slot);
+
+/*
+ * Copy a bundle that was read into the cache. Does nothing when it is there
+ * already or when every entry is pinned.
+ */
 void cache_admit(struct cache *cache, uint32_t layer, uint32_t slot, const char *bundle);
 
 #endif
