@@ -9,6 +9,10 @@
  * Features (single issuer, deferred task work, registered buffers, O_DIRECT) are
  * probed one by one, and each has a fallback; source_describe() says what is in
  * use. One thread submits and waits; it must be the thread that opened the source.
+ *
+ * The file must not be changed while a source is open. One that became shorter
+ * is reported as an error by uring and pread; mmap can only notice it when reads
+ * are submitted, afterwards the kernel sends SIGBUS.
  */
 #ifndef COLINK_STORAGE_SOURCE_H
 #define COLINK_STORAGE_SOURCE_H
@@ -19,6 +23,9 @@
 
 #include "base/error.h"
 
+#define SOURCE_MAX_LENGTH (1u << 30) /* bytes asked in one read */
+#define SOURCE_MAX_QUEUE_DEPTH 4096
+
 /*
  * One read. The caller owns it and keeps it in place until it is done. The
  * source may read a little more on both sides to meet an alignment rule, so
@@ -26,10 +33,10 @@
  */
 struct source_read {
 	uint64_t offset; /* of the first asked byte in the file */
-	uint32_t length; /* asked bytes */
-	char *room; /* in: source_room() bytes within the arena; unused by mmap */
+	uint32_t length; /* asked bytes, 1 to SOURCE_MAX_LENGTH */
+	char *room; /* in: source_room() bytes, anywhere in the arena; unused by mmap */
 	const char *data; /* out: the asked bytes; valid until `room` is used again */
-	bool done; /* out */
+	bool done; /* out, once source_wait() returned */
 	struct source_read *next; /* for the source, while in flight */
 	uint32_t transferred; /* for the source, while in flight */
 };
@@ -37,9 +44,11 @@ struct source_read {
 struct source_counts {
 	/*
 	 * I/Os and bytes as this process asked the kernel for them: for uring and
-	 * pread one per read (or per retry of a short read), alignment included.
+	 * pread one per read (or per retry of a short read), alignment included,
+	 * but nothing beyond the end of the file.
 	 * A mapped file is read by faults that the kernel sizes; there they are
-	 * major faults and the kernel's own count of bytes from storage.
+	 * major faults and the kernel's own count of bytes from storage, both for
+	 * the whole process since opening.
 	 */
 	uint64_t reads;
 	uint64_t bytes;
@@ -50,8 +59,9 @@ struct source;
 /*
  * `name` is "uring", "pread", "mmap" or "auto" (uring where it can be set up,
  * else pread). The arena is the memory that reads go to, page-aligned, given by
- * the caller and alive until source_close(). `queue_depth` is the most reads in
- * flight. Regular files only.
+ * the caller and alive until source_close() (mmap takes none: NULL, 0 will do).
+ * `queue_depth` is the most reads in flight, 1 to SOURCE_MAX_QUEUE_DEPTH. Regular
+ * files only, and not empty ones.
  */
 int source_open(const char *name, const char *path, void *arena, size_t arena_bytes,
 		uint32_t queue_depth, struct source **source, struct error *err);
@@ -70,18 +80,20 @@ size_t source_room(const struct source *source, uint32_t length);
 
 /*
  * Start reads; returns without waiting for them. More than the queue depth may
- * be given: the rest starts as others complete (within later calls to submit
- * or wait). A range beyond the end of the file is refused here.
+ * be given: the rest starts as others complete (for uring within later calls to
+ * submit or wait). A range beyond the end of the file, or room outside the arena,
+ * is refused here with -EINVAL; no read has been started then.
  */
 int source_submit(struct source *source, struct source_read *reads, uint32_t n_reads,
 		  struct error *err);
 
 /*
- * Block until this read is done. A failed read (EIO, a file that became shorter)
- * fails here with file and offset, whichever read it was; the source can then
- * only be closed.
+ * Block until all `n_reads` submitted reads of the array are done. A failed read
+ * (EIO, a file that became shorter) fails here with file and offset, whichever
+ * read it was; the source can then only be closed.
  */
-int source_wait(struct source *source, const struct source_read *read, struct error *err);
+int source_wait(struct source *source, const struct source_read *reads, uint32_t n_reads,
+		struct error *err);
 
 /* What was read since opening. */
 int source_get_counts(const struct source *source, struct source_counts *counts,

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What all sources have in common: opening, checking requests, reporting failures. */
+#define _GNU_SOURCE
+#include "storage/source_ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+static const struct source_ops *const all_ops[] = {
+	&source_uring_ops,
+	&source_pread_ops,
+	&source_mmap_ops,
+};
+
+static int open_file(struct source *source, const char *path, struct error *err)
+{
+	source->fd = file_open_read(path, &source->file_bytes, err);
+	if (source->fd < 0)
+		return source->fd;
+	if (source->file_bytes == 0)
+		return error_set(err, -EINVAL, "%s: is empty", path);
+	/* io_uring takes a non-blocking file at its word: it gives up instead of waiting. */
+	if (fcntl(source->fd, F_SETFL, 0) < 0)
+		return error_set(err, -errno, "%s: cannot change open flags: %s", path,
+				 strerror(errno));
+	return 0;
+}
+
+/* uring where the kernel, its policy and the memory limits let it be set up. */
+static int start_auto(struct source *source, struct error *err)
+{
+	struct error why = { 0 };
+	size_t length;
+	int ret;
+
+	source->ops = &source_uring_ops;
+	if (source->ops->start(source, &why) == 0)
+		return 0;
+	source->ops = &source_pread_ops;
+	ret = source->ops->start(source, err);
+	if (ret < 0)
+		return ret;
+	length = strlen(source->description);
+	snprintf(source->description + length, sizeof(source->description) - length,
+		 " (no io_uring: %s)", strerror(-why.code));
+	return 0;
+}
+
+static int start_named(struct source *source, const char *name, struct error *err)
+{
+	if (!strcmp(name, "auto"))
+		return start_auto(source, err);
+	for (size_t i = 0; i < sizeof(all_ops) / sizeof(all_ops[0]); i++) {
+		if (!strcmp(name, all_ops[i]->name)) {
+			source->ops = all_ops[i];
+			return source->ops->start(source, err);
+		}
+	}
+	return error_set(err, -EINVAL, "no source is named '%s'; there are auto, uring, pread, mmap",
+			 name);
+}
+
+int source_open(const char *name, const char *path, void *arena, size_t arena_bytes,
+		uint32_t queue_depth, struct source **result, struct error *err)
+{
+	struct source *source;
+	int ret;
+
+	if (queue_depth == 0 || queue_depth > SOURCE_MAX_QUEUE_DEPTH)
+		return error_set(err, -EINVAL, "queue depth %u is not within 1 to %u", queue_depth,
+				 SOURCE_MAX_QUEUE_DEPTH);
+	source = calloc(1, sizeof(*source));
+	if (!source)
+		return error_no_memory(err, "a source");
+	source->fd = -1;
+	source->alignment = 1;
+	source->arena = arena;
+	source->arena_bytes = arena_bytes;
+	source->queue_depth = queue_depth;
+	source->path = strdup(path);
+	if (!source->path) {
+		ret = error_no_memory(err, "a source");
+		goto fail;
+	}
+	ret = open_file(source, path, err);
+	if (ret < 0)
+		goto fail;
+	ret = start_named(source, name, err);
+	if (ret < 0)
+		goto fail;
+	*result = source;
+	return 0;
+fail:
+	if (source->fd >= 0)
+		close(source->fd);
+	free(source->path);
+	free(source);
+	return ret;
+}
+
+void source_close(struct source *source)
+{
+	if (!source)
+		return;
+	source->ops->stop(source);
+	close(source->fd);
+	free(source->path);
+	free(source);
+}
+
+const char *source_name(const struct source *source)
+{
+	return source->ops->name;
+}
+
+const char *source_describe(const struct source *source)
+{
+	return source->description;
+}
+
+/* Both ends of the range and the start of the room are each moved by less than one unit. */
+size_t source_room(const struct source *source, uint32_t length)
+{
+	size_t slack = source->alignment - 1;
+
+	if (source->ops->zero_copy)
+		return 0;
+	return (((size_t)length + slack + slack) & ~slack) + slack;
+}
+
+static int check_read(const struct source *source, const struct source_read *read,
+		      struct error *err)
+{
+	size_t room = source_room(source, read->length);
+	uintptr_t begin = (uintptr_t)source->arena, at = (uintptr_t)read->room;
+
+	if (read->length == 0 || read->length > SOURCE_MAX_LENGTH)
+		return error_set(err, -EINVAL, "%s: a read of %u bytes at offset %llu", source->path,
+				 read->length, (unsigned long long)read->offset);
+	if (read->offset > source->file_bytes || read->length > source->file_bytes - read->offset)
+		return error_set(err, -EINVAL,
+				 "%s: %u bytes at offset %llu lie beyond its end at %llu",
+				 source->path, read->length, (unsigned long long)read->offset,
+				 (unsigned long long)source->file_bytes);
+	if (room && (at < begin || at - begin > source->arena_bytes ||
+		     room > source->arena_bytes - (at - begin)))
+		return error_set(err, -EINVAL, "%s: no room in the arena for %u bytes of offset %llu",
+				 source->path, read->length, (unsigned long long)read->offset);
+	return 0;
+}
+
+int source_submit(struct source *source, struct source_read *reads, uint32_t n_reads,
+		  struct error *err)
+{
+	for (uint32_t i = 0; i < n_reads; i++) {
+		int ret = check_read(source, &reads[i], err);
+
+		if (ret < 0)
+			return ret;
+	}
+	for (uint32_t i = 0; i < n_reads; i++) {
+		reads[i].data = NULL;
+		reads[i].done = false;
+		reads[i].next = NULL;
+		reads[i].transferred = 0;
+	}
+	return source->ops->submit(source, reads, n_reads, err);
+}
+
+int source_wait(struct source *source, const struct source_read *reads, uint32_t n_reads,
+		struct error *err)
+{
+	return source->ops->wait(source, reads, n_reads, err);
+}
+
+int source_get_counts(const struct source *source, struct source_counts *counts,
+		      struct error *err)
+{
+	return source->ops->get_counts(source, counts, err);
+}
+
+void source_fail(struct source *source, const struct source_read *read, int code)
+{
+	if (source->failure.code == 0)
+		error_set(&source->failure, code, "%s: read of %u bytes at offset %llu: %s",
+			  source->path, read->length, (unsigned long long)read->offset,
+			  strerror(-code));
+}
+
+void source_fail_early_end(struct source *source, const struct source_read *read, uint64_t end)
+{
+	if (source->failure.code == 0)
+		error_set(&source->failure, -EIO,
+			  "%s: ends at offset %llu, within a read of %u bytes at offset %llu; "
+			  "it became shorter while in use",
+			  source->path, (unsigned long long)end, read->length,
+			  (unsigned long long)read->offset);
+}
+
+int source_failure(const struct source *source, struct error *err)
+{
+	if (source->failure.code && err)
+		*err = source->failure;
+	return source->failure.code;
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The whole file mapped, as llama.cpp and others read weights: a read is done at
+ * once, and whoever touches the data pays for the page fault and for what the
+ * kernel's readahead adds to it. Here as the yardstick for the other sources.
+ *
+ * What was read is what the kernel counted for this process: major faults, and
+ * read_bytes of /proc/self/io. Another part of the program that reads files at the
+ * same time is counted along.
+ */
+#define _GNU_SOURCE
+#include "storage/source_ops.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+struct mapping {
+	const char *bytes;
+	struct source_counts at_start;
+	bool counted; /* at_start is known */
+};
+
+static int bytes_from_storage(uint64_t *bytes)
+{
+	FILE *file = fopen("/proc/self/io", "re");
+	char line[128];
+	int ret = -ENODATA;
+
+	if (!file)
+		return -errno;
+	while (ret < 0 && fgets(line, sizeof(line), file))
+		if (sscanf(line, "read_bytes: %" SCNu64, bytes) == 1)
+			ret = 0;
+	fclose(file);
+	return ret;
+}
+
+static int process_counts(struct source_counts *counts)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_SELF, &usage) < 0)
+		return -errno;
+	counts->reads = (uint64_t)usage.ru_majflt;
+	return bytes_from_storage(&counts->bytes);
+}
+
+static int mmap_start(struct source *source, struct error *err)
+{
+	struct mapping *mapping;
+	void *bytes;
+
+	if (source->file_bytes > SIZE_MAX)
+		return error_set(err, -EOVERFLOW, "%s: too large to be mapped", source->path);
+	mapping = calloc(1, sizeof(*mapping));
+	if (!mapping)
+		return error_no_memory(err, "a mapping");
+	bytes = mmap(NULL, (size_t)source->file_bytes, PROT_READ, MAP_SHARED, source->fd, 0);
+	if (bytes == MAP_FAILED) {
+		int code = -errno;
+
+		free(mapping);
+		return error_set(err, code, "%s: cannot be mapped: %s", source->path,
+				 strerror(-code));
+	}
+	mapping->bytes = bytes;
+	mapping->counted = process_counts(&mapping->at_start) == 0;
+	source->state = mapping;
+	snprintf(source->description, sizeof(source->description),
+		 "mmap, default readahead");
+	return 0;
+}
+
+static void mmap_stop(struct source *source)
+{
+	struct mapping *mapping = source->state;
+
+	munmap((void *)mapping->bytes, (size_t)source->file_bytes);
+	free(mapping);
+}
+
+/* Touching a page that the file no longer has would be a SIGBUS: look before. */
+static int mmap_submit(struct source *source, struct source_read *reads, uint32_t n_reads,
+		       struct error *err)
+{
+	struct mapping *mapping = source->state;
+	struct stat st;
+
+	if (fstat(source->fd, &st) < 0)
+		return error_set(err, -errno, "%s: cannot stat: %s", source->path, strerror(errno));
+	for (uint32_t i = 0; i < n_reads; i++) {
+		if (reads[i].offset + reads[i].length > (uint64_t)st.st_size) {
+			source_fail_early_end(source, &reads[i], (uint64_t)st.st_size);
+			break;
+		}
+		reads[i].data = mapping->bytes + reads[i].offset;
+		reads[i].done = true;
+	}
+	return 0;
+}
+
+static int mmap_wait(struct source *source, const struct source_read *reads, uint32_t n_reads,
+		     struct error *err)
+{
+	(void)reads;
+	(void)n_reads;
+	return source_failure(source, err);
+}
+
+static int mmap_get_counts(const struct source *source, struct source_counts *counts,
+			   struct error *err)
+{
+	const struct mapping *mapping = source->state;
+	int ret = mapping->counted ? process_counts(counts) : -ENODATA;
+
+	if (ret < 0)
+		return error_set(err, ret,
+				 "/proc/self/io: no read_bytes (%s); without them it is not known "
+				 "what a mapped file cost",
+				 strerror(-ret));
+	counts->reads -= mapping->at_start.reads;
+	counts->bytes -= mapping->at_start.bytes;
+	return 0;
+}
+
+const struct source_ops source_mmap_ops = {
+	.name = "mmap",
+	.zero_copy = true,
+	.start = mmap_start,
+	.stop = mmap_stop,
+	.submit = mmap_submit,
+	.wait = mmap_wait,
+	.get_counts = mmap_get_counts,
+};

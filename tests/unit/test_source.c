@@ -1,0 +1,581 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every source reads exactly the asked bytes, counts what it asked the kernel for,
+ * and reports a file that was cut. Fallbacks are forced by a seccomp filter on the
+ * thread that opens the source.
+ */
+#define _GNU_SOURCE
+#include "helpers/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/magic.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "storage/source.h"
+
+#define FILE_BYTES ((1u << 20) + 777)
+#define ARENA_BYTES (8u << 20)
+#define MAX_READS 300
+
+static const char *const names[] = { "uring", "pread", "mmap", "auto" };
+#define N_NAMES (sizeof(names) / sizeof(names[0]))
+
+struct fixture {
+	char *folder;
+	char *path;
+	char *content; /* (FILE_BYTES) */
+	char *arena; /* (ARENA_BYTES) */
+	struct source_read reads[MAX_READS];
+	bool have_uring;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	struct random_state random;
+	struct source *source;
+	int fd;
+
+	fixture->folder = make_folder();
+	fixture->path = path_in(fixture->folder, "file");
+	fixture->content = malloc(FILE_BYTES);
+	random_seed(&random, 3);
+	for (uint32_t i = 0; i < FILE_BYTES; i++)
+		fixture->content[i] = (char)random_next(&random);
+	write_file(fixture->path, fixture->content, FILE_BYTES);
+	/* Dirty pages would be written back in the middle of a test that counts. */
+	fd = open(fixture->path, O_RDONLY);
+	fsync(fd);
+	close(fd);
+	fixture->arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(fixture->arena != MAP_FAILED);
+	if (source_open("uring", fixture->path, fixture->arena, ARENA_BYTES, 1, &source, NULL) == 0) {
+		fixture->have_uring = true;
+		source_close(source);
+	}
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	munmap(fixture->arena, ARENA_BYTES);
+	free(fixture->content);
+	free(fixture->path);
+	remove_folder(fixture->folder);
+	free(fixture);
+	return 0;
+}
+
+static bool missing_here(const struct fixture *fixture, const char *name)
+{
+	return !strcmp(name, "uring") && !fixture->have_uring;
+}
+
+static struct source *open_or_fail(struct fixture *fixture, const char *name, uint32_t depth)
+{
+	struct source *source;
+	struct error err;
+
+	assert_ok(source_open(name, fixture->path, fixture->arena, ARENA_BYTES, depth, &source,
+			      &err), &err);
+	return source;
+}
+
+/* Ranges of all kinds: bytes, blocks, the whole file's start and end. */
+static void random_range(struct random_state *random, struct source_read *read)
+{
+	uint32_t length = 1 + (uint32_t)random_below(random, random_below(random, 2) ? 20000 : 8);
+	uint64_t offset = random_below(random, FILE_BYTES - length + 1);
+
+	switch (random_below(random, 6)) {
+	case 0:
+		offset = 0;
+		break;
+	case 1:
+		offset = FILE_BYTES - length;
+		break;
+	case 2:
+		offset = offset / 512 * 512;
+		break;
+	default:
+		break;
+	}
+	*read = (struct source_read){ .offset = offset, .length = length };
+}
+
+/* Rooms one behind the other from `at`; returns the end. */
+static char *give_room(const struct source *source, struct source_read *reads, uint32_t n, char *at)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		reads[i].room = at;
+		at += source_room(source, reads[i].length);
+	}
+	return at;
+}
+
+static bool same_content(const struct fixture *fixture, const struct source_read *reads, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!reads[i].done ||
+		    memcmp(reads[i].data, fixture->content + reads[i].offset, reads[i].length) != 0)
+			return false;
+	return true;
+}
+
+/* Several batches in flight at once, far more reads than the queue is deep. */
+static void read_batches(struct fixture *fixture, const char *name, uint32_t depth)
+{
+	struct source *source = open_or_fail(fixture, name, depth);
+	struct random_state random;
+	struct error err;
+
+	random_seed(&random, depth);
+	for (int round = 0; round < 10; round++) {
+		uint32_t begin = 0;
+
+		for (uint32_t i = 0; i < MAX_READS; i++)
+			random_range(&random, &fixture->reads[i]);
+		memset(fixture->arena, 0, ARENA_BYTES);
+		assert_true(give_room(source, fixture->reads, MAX_READS, fixture->arena + 3) <=
+			    fixture->arena + ARENA_BYTES);
+		while (begin < MAX_READS) {
+			uint32_t n = (uint32_t)random_below(&random, MAX_READS - begin + 1);
+
+			assert_ok(source_submit(source, fixture->reads + begin, n, &err), &err);
+			begin += n;
+		}
+		/* The last first: waiting has to bring the earlier ones on their way. */
+		assert_ok(source_wait(source, fixture->reads + 250, 50, &err), &err);
+		assert_true(same_content(fixture, fixture->reads + 250, 50));
+		assert_ok(source_wait(source, fixture->reads, MAX_READS, &err), &err);
+		assert_true(same_content(fixture, fixture->reads, MAX_READS));
+	}
+	source_close(source);
+}
+
+static void exactly_the_asked_bytes(void **state)
+{
+	static const uint32_t depths[] = { 1, 4, 64, 512 };
+	struct fixture *fixture = *state;
+
+	for (size_t n = 0; n < N_NAMES; n++)
+		for (size_t d = 0; d < 4 && !missing_here(fixture, names[n]); d++)
+			read_batches(fixture, names[n], depths[d]);
+}
+
+static uint64_t process_io(const char *key)
+{
+	FILE *file = fopen("/proc/self/io", "re");
+	unsigned long long value = 0;
+	char line[128];
+
+	if (!file)
+		skip();
+	while (fgets(line, sizeof(line), file))
+		if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ':')
+			value = strtoull(line + strlen(key) + 1, NULL, 10);
+	fclose(file);
+	return value;
+}
+
+static void read_all(struct fixture *fixture, struct source *source, uint32_t n, uint32_t length,
+		     uint64_t step)
+{
+	struct error err;
+
+	for (uint32_t i = 0; i < n; i++)
+		fixture->reads[i] = (struct source_read){ .offset = i * step, .length = length };
+	give_room(source, fixture->reads, n, fixture->arena);
+	assert_ok(source_submit(source, fixture->reads, n, &err), &err);
+	assert_ok(source_wait(source, fixture->reads, n, &err), &err);
+	assert_true(same_content(fixture, fixture->reads, n));
+}
+
+static void uring_counts_what_the_kernel_counts(void **state)
+{
+	struct fixture *fixture = *state;
+	struct source_counts counts, counts_before;
+	struct source *source;
+	struct statfs fs;
+	struct error err;
+	uint64_t before;
+
+	assert_int_equal(statfs(fixture->path, &fs), 0);
+	if (!fixture->have_uring || fs.f_type == TMPFS_MAGIC)
+		skip();
+	source = open_or_fail(fixture, "uring", 64);
+	if (!strstr(source_describe(source), "O_DIRECT")) {
+		source_close(source);
+		skip();
+	}
+	read_all(fixture, source, 200, 1000, 4999); /* so that all code is in memory */
+	before = process_io("read_bytes");
+	assert_ok(source_get_counts(source, &counts_before, &err), &err);
+	read_all(fixture, source, 200, 1000, 4999);
+	assert_ok(source_get_counts(source, &counts, &err), &err);
+	assert_int_equal(counts.reads - counts_before.reads, 200);
+	assert_int_equal(counts.bytes - counts_before.bytes, process_io("read_bytes") - before);
+	assert_true(counts.bytes - counts_before.bytes > 200 * 1000);
+	source_close(source);
+}
+
+/* At the end of an unaligned file nothing is asked for that is not there. */
+static void counts_stop_at_the_end_of_the_file(void **state)
+{
+	struct fixture *fixture = *state;
+	struct source_counts counts;
+	struct error err;
+
+	for (size_t n = 0; n < 2; n++) {
+		struct source *source;
+
+		if (missing_here(fixture, names[n]))
+			continue;
+		source = open_or_fail(fixture, names[n], 4);
+		fixture->reads[0] = (struct source_read){ .offset = 0, .length = FILE_BYTES };
+		give_room(source, fixture->reads, 1, fixture->arena);
+		assert_ok(source_submit(source, fixture->reads, 1, &err), &err);
+		assert_ok(source_wait(source, fixture->reads, 1, &err), &err);
+		assert_true(same_content(fixture, fixture->reads, 1));
+		assert_ok(source_get_counts(source, &counts, &err), &err);
+		assert_int_equal(counts.reads, 1);
+		assert_int_equal(counts.bytes, FILE_BYTES);
+		source_close(source);
+	}
+}
+
+static void pread_counts_what_the_kernel_counts(void **state)
+{
+	struct fixture *fixture = *state;
+	struct source *source = open_or_fail(fixture, "pread", 64);
+	uint64_t chars, calls, chars_of_reading, calls_of_reading;
+	struct source_counts counts;
+	struct error err;
+
+	/* Looking into /proc/self/io is itself counted. */
+	chars_of_reading = process_io("rchar");
+	calls_of_reading = process_io("syscr");
+	chars = process_io("rchar");
+	calls = process_io("syscr");
+	chars_of_reading = (chars - chars_of_reading) / 2;
+	calls_of_reading = (calls - calls_of_reading) / 2;
+	read_all(fixture, source, 200, 1000, 4999);
+	chars = process_io("rchar") - chars - 2 * chars_of_reading;
+	calls = process_io("syscr") - calls - 2 * calls_of_reading;
+	assert_ok(source_get_counts(source, &counts, &err), &err);
+	assert_int_equal(counts.reads, 200);
+	assert_int_equal(counts.bytes, 200 * 1000);
+	assert_int_equal(counts.reads, calls);
+	assert_in_range(chars, counts.bytes - 16, counts.bytes + 16); /* digits may be added */
+	source_close(source);
+}
+
+static void mmap_counts_what_the_kernel_counts(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t before = process_io("read_bytes");
+	struct source *source = open_or_fail(fixture, "mmap", 1);
+	struct source_counts counts;
+	int fd = open(fixture->path, O_RDONLY | O_CLOEXEC);
+	struct error err;
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* where it works, there will be faults */
+	close(fd);
+	read_all(fixture, source, 200, 1000, 4999);
+	assert_ok(source_get_counts(source, &counts, &err), &err);
+	assert_true(counts.bytes <= process_io("read_bytes") - before);
+	assert_true(counts.bytes == 0 || counts.reads > 0);
+	source_close(source);
+}
+
+static void assert_refused(struct source *source, struct source_read read, const char *why)
+{
+	struct error err = { 0 };
+
+	assert_int_equal(source_submit(source, &read, 1, &err), -EINVAL);
+	if (!strstr(err.message, why))
+		fail_msg("'%s' does not say '%s'", err.message, why);
+}
+
+static void bad_requests_are_refused(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (size_t n = 0; n < N_NAMES; n++) {
+		struct source_read good = { .offset = 0, .length = 1, .room = fixture->arena };
+		struct source_read bad = good;
+		struct source *source;
+
+		if (missing_here(fixture, names[n]))
+			continue;
+		source = open_or_fail(fixture, names[n], 2);
+		bad.offset = FILE_BYTES;
+		assert_refused(source, bad, "beyond its end");
+		bad.offset = UINT64_MAX;
+		assert_refused(source, bad, "beyond its end");
+		bad.offset = FILE_BYTES - 1;
+		bad.length = 2;
+		assert_refused(source, bad, "beyond its end");
+		bad.length = 0;
+		assert_refused(source, bad, "0 bytes");
+		bad = good;
+		if (source_room(source, 1)) {
+			bad.room = fixture->arena + ARENA_BYTES - source_room(source, 1) + 1;
+			assert_refused(source, bad, "arena");
+			bad.room = fixture->arena - 1;
+			assert_refused(source, bad, "arena");
+			bad.room = NULL;
+			assert_refused(source, bad, "arena");
+		}
+		read_all(fixture, source, 10, 10, 100); /* it still works */
+		source_close(source);
+	}
+}
+
+static void assert_not_opened(const char *name, const char *path, uint32_t depth, const char *why)
+{
+	struct source *source;
+	struct error err = { 0 };
+
+	assert_true(source_open(name, path, NULL, 0, depth, &source, &err) < 0);
+	if (!strstr(err.message, why))
+		fail_msg("'%s' does not say '%s'", err.message, why);
+}
+
+static void bad_files_are_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	char *empty = path_in(fixture->folder, "empty");
+	char *missing = path_in(fixture->folder, "missing");
+
+	write_file(empty, "", 0);
+	assert_not_opened("auto", empty, 1, "empty");
+	assert_not_opened("mmap", missing, 1, "missing: cannot open");
+	assert_not_opened("pread", fixture->folder, 1, "not a regular file");
+	assert_not_opened("tape", fixture->path, 1, "'tape'");
+	assert_not_opened("auto", fixture->path, 0, "queue depth 0");
+	assert_not_opened("auto", fixture->path, SOURCE_MAX_QUEUE_DEPTH + 1, "queue depth");
+	free(missing);
+	free(empty);
+}
+
+/* Cut at `end` after opening: reads before the end work, one across it names the place. */
+static void read_a_cut_file(struct fixture *fixture, const char *name, uint32_t end)
+{
+	struct source *source = open_or_fail(fixture, name, 4);
+	struct source_read across = { .offset = end - 100, .length = 5000 };
+	struct error err = { 0 };
+	int ret;
+
+	assert_int_equal(truncate(fixture->path, end), 0);
+	read_all(fixture, source, 20, 1000, 1000);
+	give_room(source, &across, 1, fixture->arena);
+	ret = source_submit(source, &across, 1, &err);
+	if (ret == 0)
+		ret = source_wait(source, &across, 1, &err);
+	assert_int_equal(ret, -EIO);
+	assert_int_equal(err.code, -EIO);
+	if (!strstr(err.message, fixture->path) || !strstr(err.message, "99900"))
+		fail_msg("'%s' does not say where", err.message);
+	/* From now on it can only be closed. */
+	assert_int_equal(source_wait(source, fixture->reads, 20, &err), -EIO);
+	source_close(source);
+	write_file(fixture->path, fixture->content, FILE_BYTES);
+}
+
+static void a_cut_file_is_an_error(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (size_t n = 0; n < N_NAMES; n++)
+		if (!missing_here(fixture, names[n]))
+			read_a_cut_file(fixture, names[n], 100000); /* not a multiple of 512 */
+}
+
+static void closing_with_reads_in_flight(void **state)
+{
+	struct fixture *fixture = *state;
+	struct error err;
+
+	for (size_t n = 0; n < N_NAMES; n++) {
+		char *arena;
+		struct source *source;
+
+		if (missing_here(fixture, names[n]))
+			continue;
+		arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		assert_true(arena != MAP_FAILED);
+		assert_ok(source_open(names[n], fixture->path, arena, ARENA_BYTES, 8, &source,
+				      &err), &err);
+		for (uint32_t i = 0; i < 200; i++)
+			fixture->reads[i] = (struct source_read){ .offset = i * 4096,
+								  .length = 8192 };
+		give_room(source, fixture->reads, 200, arena);
+		assert_ok(source_submit(source, fixture->reads, 200, &err), &err);
+		source_close(source);
+		munmap(arena, ARENA_BYTES);
+	}
+}
+
+/* What one thread may not do: a system call, or it with `flags` set in an argument. */
+struct denial {
+	int call;
+	int error;
+	int argument;
+	uint32_t flags; /* 0: always denied */
+};
+
+struct denied_run {
+	struct fixture *fixture;
+	struct denial denial;
+	const char *name;
+	bool filtered;
+	int ret;
+	struct error err;
+	bool same;
+	char used[16];
+	char description[256];
+};
+
+static bool deny(const struct denial *denial)
+{
+	uint32_t argument = (uint32_t)(offsetof(struct seccomp_data, args) +
+				       8 * (unsigned int)denial->argument);
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)denial->call, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument),
+		BPF_JUMP(BPF_JMP | (denial->flags ? BPF_JSET : BPF_JGE) | BPF_K, denial->flags,
+			 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)denial->error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static void *run_denied(void *arg)
+{
+	struct denied_run *run = arg;
+	struct source_read *reads = run->fixture->reads;
+	struct source *source;
+
+	run->filtered = deny(&run->denial);
+	run->ret = source_open(run->name, run->fixture->path, run->fixture->arena, ARENA_BYTES, 8,
+			       &source, &run->err);
+	if (run->ret < 0)
+		return NULL;
+	snprintf(run->used, sizeof(run->used), "%s", source_name(source));
+	snprintf(run->description, sizeof(run->description), "%s", source_describe(source));
+	for (uint32_t i = 0; i < 100; i++)
+		reads[i] = (struct source_read){ .offset = i * 5001, .length = 3000 };
+	give_room(source, reads, 100, run->fixture->arena);
+	run->ret = source_submit(source, reads, 100, &run->err);
+	if (run->ret == 0)
+		run->ret = source_wait(source, reads, 100, &run->err);
+	run->same = run->ret == 0 && same_content(run->fixture, reads, 100);
+	source_close(source);
+	return NULL;
+}
+
+static struct denied_run run_with(struct fixture *fixture, const char *name, struct denial denial)
+{
+	struct denied_run run = { .fixture = fixture, .denial = denial, .name = name };
+	pthread_t thread;
+
+	if (!fixture->have_uring)
+		skip();
+	assert_int_equal(pthread_create(&thread, NULL, run_denied, &run), 0);
+	pthread_join(thread, NULL);
+	if (!run.filtered)
+		skip();
+	return run;
+}
+
+static void without_io_uring_auto_uses_pread(void **state)
+{
+	struct denial denial = { .call = __NR_io_uring_setup, .error = EPERM };
+	struct denied_run run = run_with(*state, "auto", denial);
+
+	assert_ok(run.ret, &run.err);
+	assert_true(run.same);
+	assert_string_equal(run.used, "pread");
+	assert_non_null(strstr(run.description, "Operation not permitted"));
+
+	run = run_with(*state, "uring", denial);
+	assert_int_equal(run.ret, -EPERM);
+	assert_non_null(strstr(run.err.message, "io_uring"));
+}
+
+static void without_locked_memory_buffers_are_plain(void **state)
+{
+	struct denial denial = { .call = __NR_io_uring_register, .error = ENOMEM };
+	struct denied_run run = run_with(*state, "uring", denial);
+
+	assert_ok(run.ret, &run.err);
+	assert_true(run.same);
+	assert_non_null(strstr(run.description, "plain buffers"));
+}
+
+static void without_direct_io_the_page_cache_is_used(void **state)
+{
+	struct denial denial = {
+		.call = __NR_fcntl, .error = EINVAL, .argument = 2, .flags = O_DIRECT,
+	};
+	struct denied_run run = run_with(*state, "uring", denial);
+
+	assert_ok(run.ret, &run.err);
+	assert_true(run.same);
+	assert_non_null(strstr(run.description, "page cache"));
+}
+
+static void a_refused_trial_read_means_no_direct_io(void **state)
+{
+	struct denial denial = { .call = __NR_pread64, .error = EINVAL };
+	struct denied_run run = run_with(*state, "uring", denial);
+
+	assert_ok(run.ret, &run.err);
+	assert_true(run.same);
+	assert_non_null(strstr(run.description, "page cache"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_cut_file_is_an_error),
+		cmocka_unit_test(a_refused_trial_read_means_no_direct_io),
+		cmocka_unit_test(bad_files_are_refused),
+		cmocka_unit_test(bad_requests_are_refused),
+		cmocka_unit_test(closing_with_reads_in_flight),
+		cmocka_unit_test(counts_stop_at_the_end_of_the_file),
+		cmocka_unit_test(exactly_the_asked_bytes),
+		cmocka_unit_test(mmap_counts_what_the_kernel_counts),
+		cmocka_unit_test(pread_counts_what_the_kernel_counts),
+		cmocka_unit_test(uring_counts_what_the_kernel_counts),
+		cmocka_unit_test(without_direct_io_the_page_cache_is_used),
+		cmocka_unit_test(without_io_uring_auto_uses_pread),
+		cmocka_unit_test(without_locked_memory_buffers_are_plain),
+	};
+
+	return cmocka_run_group_tests_name("source", tests, set_up, tear_down);
+}
