@@ -12,9 +12,13 @@
  *		while ((ret = bundle_store_next(store, layer, &window, err)) > 0)
  *			compute with the window;
  *
- * At most two layers may be requested and unconsumed at a time. Which bundles
- * arrive, and in which order they are handed out, depends on the request alone:
- * never on source, cache or order of completion.
+ * At most two layers, not the same one twice, may be requested and unconsumed at a
+ * time. Which bundles arrive, and in which order they are handed out, depends on
+ * the request alone: never on source, cache or order of completion. Only where one
+ * window ends and the next begins depends on what was cached and on the staging.
+ *
+ * Bundles found in the cache are pinned from the request until their window is
+ * over; those that were read are admitted to the cache when their window is over.
  *
  * Not thread-safe: one thread, the one that opened the store. Any number of
  * threads may read a window's bundles.
@@ -32,14 +36,14 @@ struct bundle_geometry {
 	uint32_t n_layers;
 	uint32_t slots; /* per layer */
 	uint32_t stride; /* bytes of a bundle, a multiple of 2 */
-	const uint64_t *offsets; /* (n_layers): of slot 0 in the file; copied */
+	const uint64_t *offsets; /* (n_layers): of slot 0 in the file, even; copied */
 };
 
 struct bundle_store_options {
 	const char *source; /* see source_open() */
 	double cache_ratio; /* share of all bundles kept in DRAM, 0 to 1 */
-	uint64_t staging_bytes; /* for each of the two layers in flight; 0: a default */
-	uint32_t queue_depth; /* 0: a default */
+	uint64_t staging_bytes; /* for each of the two layers in flight; 0: up to 64 MiB */
+	uint32_t queue_depth; /* 0: 64 */
 	struct device_cost cost;
 	uint64_t gap_bytes; /* collapse limit; usually device_break_even_bytes(cost) */
 };
@@ -65,9 +69,15 @@ struct bundle_store_stats {
 
 struct bundle_store;
 
+/*
+ * Fails with -EINVAL for options out of range, among them a staging memory too
+ * small for two reads of one bundle. A source of mapped files uses none.
+ */
 int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
 		      const struct bundle_store_options *options, struct bundle_store **store,
 		      struct error *err);
+
+/* Also with layers requested and unconsumed. NULL is allowed. */
 void bundle_store_close(struct bundle_store *store);
 
 /* What the source says of itself. */
@@ -79,14 +89,17 @@ uint64_t bundle_store_memory(const struct bundle_store *store);
 
 /*
  * Ask for the slots in `wanted`, a bit set over [0, slots); it is copied. Looks
- * up the cache, plans, starts reads and returns.
+ * up the cache, plans, starts reads and returns. A third layer, or one that is
+ * requested already, is refused with -EBUSY. After any other failure, here or in
+ * bundle_store_next(), every later call fails the same way: close the store.
  */
 int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint64_t *wanted,
 			 struct error *err);
 
 /*
  * The next window of a requested layer: 1 and *window, 0 when all were handed
- * out (the request is then over), or a negative errno.
+ * out (the request is then over), or a negative errno (-EINVAL for a layer that is
+ * not requested).
  */
 int bundle_store_next(struct bundle_store *store, uint32_t layer, struct bundle_window *window,
 		      struct error *err);

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include "storage/bundle_request.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/bits.h"
+
+int bundle_request_init(struct bundle_request *request,
+			const struct bundle_request_context *context, char *staging,
+			size_t half_bytes, struct error *err)
+{
+	size_t slots = context->slots;
+
+	*request = (struct bundle_request){
+		.context = context,
+		.staging = staging,
+		.half_bytes = half_bytes,
+		.slots = calloc(slots, sizeof(*request->slots)),
+		.bundles = calloc(slots, sizeof(*request->bundles)),
+		.missing = calloc(bits_words(slots), sizeof(*request->missing)),
+	};
+	if (request->slots && request->bundles && request->missing)
+		return 0;
+	bundle_request_free(request);
+	return error_no_memory(err, "the bundles of a layer in flight");
+}
+
+void bundle_request_free(struct bundle_request *request)
+{
+	free(request->slots);
+	free(request->bundles);
+	free(request->missing);
+	free(request->reads);
+	plan_free(&request->plan);
+	*request = (struct bundle_request){ 0 };
+}
+
+/* List the wanted slots, pin the cached ones, note the others as missing. */
+static void look_up(struct bundle_request *request, const uint64_t *wanted)
+{
+	const struct bundle_request_context *context = request->context;
+	uint32_t slots = context->slots;
+
+	request->n_wanted = 0;
+	request->n_missing = 0;
+	memset(request->missing, 0, bits_words(slots) * sizeof(*request->missing));
+	for (size_t slot = bits_next(wanted, slots, 0); slot < slots;
+	     slot = bits_next(wanted, slots, slot + 1)) {
+		const char *bundle = cache_lookup(context->cache, request->layer, (uint32_t)slot);
+
+		request->slots[request->n_wanted] = (uint32_t)slot;
+		request->bundles[request->n_wanted++] = (const void *)bundle;
+		if (!bundle) {
+			bits_set(request->missing, slot);
+			request->n_missing++;
+		}
+	}
+}
+
+static int prepare_reads(struct bundle_request *request, uint64_t offset, struct error *err)
+{
+	const struct plan *plan = &request->plan;
+	uint64_t stride = request->context->limits.stride;
+
+	if (plan->n_reads > request->reads_capacity) {
+		free(request->reads);
+		request->reads = calloc(plan->capacity, sizeof(*request->reads));
+		request->reads_capacity = request->reads ? plan->capacity : 0;
+		if (!request->reads)
+			return error_no_memory(err, "the reads of a layer in flight");
+	}
+	for (uint32_t i = 0; i < plan->n_reads; i++)
+		request->reads[i] = (struct source_read){
+			.offset = offset + plan->reads[i].first_slot * stride,
+			.length = (uint32_t)(plan->reads[i].n_slots * stride),
+		};
+	return 0;
+}
+
+/* Give the next reads room in one half, as many as fit; returns the first that does not. */
+static uint32_t fill_half(struct bundle_request *request, uint32_t first_read, uint32_t half)
+{
+	size_t left = request->half_bytes;
+	char *room = request->staging ? request->staging + half * request->half_bytes : NULL;
+	uint32_t i;
+
+	for (i = first_read; i < request->plan.n_reads; i++) {
+		struct source_read *read = &request->reads[i];
+		size_t need = source_room(request->context->source, read->length);
+
+		if (need > left)
+			break;
+		read->room = room;
+		if (need)
+			room += need;
+		left -= need;
+	}
+	return i;
+}
+
+/* Cut the window that follows the last started one, and start its reads. */
+static int start_window(struct bundle_request *request, struct error *err)
+{
+	uint32_t half = request->n_started % 2;
+	struct bundle_request_window *window = &request->windows[half];
+	const struct bundle_request_window *before = &request->windows[1 - half];
+	uint32_t end_bundle = request->n_wanted;
+
+	*window = (struct bundle_request_window){
+		.first_read = before->end_read,
+		.first_bundle = before->end_bundle,
+	};
+	window->end_read = fill_half(request, window->first_read, half);
+	if (window->end_read < request->plan.n_reads) {
+		uint32_t next_slot = request->plan.reads[window->end_read].first_slot;
+
+		for (end_bundle = window->first_bundle; request->slots[end_bundle] < next_slot;)
+			end_bundle++;
+	}
+	window->end_bundle = end_bundle;
+	request->n_started++;
+	return source_submit(request->context->source, request->reads + window->first_read,
+			     window->end_read - window->first_read, err);
+}
+
+/* Start windows until both halves are in use or every wanted bundle is in a window. */
+static int start_windows(struct bundle_request *request, struct error *err)
+{
+	for (;;) {
+		uint32_t in_use = request->n_started - request->n_handed;
+		uint32_t last = (request->n_started + 1) % 2;
+		int ret;
+
+		if (in_use == 2 || request->windows[last].end_bundle == request->n_wanted)
+			return 0;
+		ret = start_window(request, err);
+		if (ret < 0)
+			return ret;
+	}
+}
+
+int bundle_request_start(struct bundle_request *request, uint32_t layer, uint64_t offset,
+			 const uint64_t *wanted, struct error *err)
+{
+	const struct bundle_request_context *context = request->context;
+	int ret;
+
+	request->active = true;
+	request->layer = layer;
+	request->n_started = 0;
+	request->n_handed = 0;
+	request->handed_out = false;
+	memset(request->windows, 0, sizeof(request->windows));
+	look_up(request, wanted);
+	ret = plan_make(request->missing, context->slots, &context->limits, &request->plan, err);
+	if (ret == 0)
+		ret = prepare_reads(request, offset, err);
+	if (ret == 0)
+		ret = start_windows(request, err);
+	return ret;
+}
+
+/* The consumer is done with a window: cached bundles may go, read ones may come. */
+static void finish_window(struct bundle_request *request,
+			  const struct bundle_request_window *window)
+{
+	struct cache *cache = request->context->cache;
+
+	for (uint32_t i = window->first_bundle; i < window->end_bundle; i++)
+		if (!bits_test(request->missing, request->slots[i]))
+			cache_unpin(cache, request->layer, request->slots[i]);
+	for (uint32_t i = window->first_bundle; i < window->end_bundle; i++)
+		if (bits_test(request->missing, request->slots[i]))
+			cache_admit(cache, request->layer, request->slots[i],
+				    (const char *)request->bundles[i]);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static int wait_for_window(struct bundle_request *request,
+			   const struct bundle_request_window *window, uint64_t *wait_ns,
+			   struct error *err)
+{
+	uint64_t before = now_ns();
+	int ret = source_wait(request->context->source, request->reads + window->first_read,
+			      window->end_read - window->first_read, err);
+
+	*wait_ns += now_ns() - before;
+	return ret;
+}
+
+/* Every missing slot lies in a read of its window; both ascend. */
+static void locate_read_bundles(struct bundle_request *request,
+				const struct bundle_request_window *window)
+{
+	const struct plan_read *planned = request->plan.reads + window->first_read;
+	const struct source_read *read = request->reads + window->first_read;
+	size_t stride = request->context->limits.stride;
+
+	for (uint32_t i = window->first_bundle; i < window->end_bundle; i++) {
+		uint32_t slot = request->slots[i];
+
+		if (!bits_test(request->missing, slot))
+			continue;
+		while (slot - planned->first_slot >= planned->n_slots) {
+			planned++;
+			read++;
+		}
+		request->bundles[i] =
+			(const void *)(read->data + (slot - planned->first_slot) * stride);
+	}
+}
+
+int bundle_request_next(struct bundle_request *request, struct bundle_window *result,
+			uint64_t *wait_ns, struct error *err)
+{
+	const struct bundle_request_window *window;
+	int ret;
+
+	if (request->handed_out) {
+		finish_window(request, &request->windows[(request->n_handed - 1) % 2]);
+		request->handed_out = false;
+		ret = start_windows(request, err);
+		if (ret < 0)
+			return ret;
+	}
+	if (request->n_handed == request->n_started) {
+		request->active = false;
+		return 0;
+	}
+	window = &request->windows[request->n_handed % 2];
+	ret = wait_for_window(request, window, wait_ns, err);
+	if (ret < 0)
+		return ret;
+	locate_read_bundles(request, window);
+	request->n_handed++;
+	request->handed_out = true;
+	*result = (struct bundle_window){
+		.count = window->end_bundle - window->first_bundle,
+		.slots = request->slots + window->first_bundle,
+		.bundles = request->bundles + window->first_bundle,
+	};
+	return 1;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Private to the bundle store: one requested layer, from the bit set of wanted
+ * slots to the last window of bundles.
+ *
+ * The request has staging memory in two halves. Its reads, in ascending slots, are
+ * cut into windows such that the reads of one window fit into one half; window k
+ * lives in half k % 2. So while window k is consumed window k + 1 is in flight, and
+ * window k + 2 starts when k is over. A window has every wanted bundle, cached or
+ * read, from its first read up to the first read of the next window.
+ */
+#ifndef COLINK_STORAGE_BUNDLE_REQUEST_H
+#define COLINK_STORAGE_BUNDLE_REQUEST_H
+
+#include "storage/bundle_store.h"
+#include "storage/cache.h"
+#include "storage/plan.h"
+#include "storage/source.h"
+
+/* What the requests of one store have in common. */
+struct bundle_request_context {
+	struct source *source;
+	struct cache *cache;
+	uint32_t slots; /* per layer */
+	struct plan_limits limits; /* stride among them; every read fits into half the staging */
+};
+
+struct bundle_request_window {
+	uint32_t first_read, end_read; /* of request->reads */
+	uint32_t first_bundle, end_bundle; /* of request->slots and request->bundles */
+};
+
+struct bundle_request {
+	const struct bundle_request_context *context;
+	char *staging; /* two halves; NULL when the source needs none */
+	size_t half_bytes;
+
+	bool active; /* between bundle_request_start() and the end of the last window */
+	uint32_t layer;
+	uint32_t n_wanted;
+	uint32_t n_missing; /* wanted, but not in the cache */
+	uint32_t *slots; /* (n_wanted): wanted, ascending */
+	const uint16_t **bundles; /* (n_wanted): where they are; NULL while not read */
+	uint64_t *missing; /* bit set over the layer's slots */
+	struct plan plan; /* of the missing ones */
+	struct source_read *reads; /* (plan.n_reads) */
+	uint32_t reads_capacity;
+
+	struct bundle_request_window windows[2]; /* number k in [k % 2] */
+	uint32_t n_started; /* windows whose reads were submitted */
+	uint32_t n_handed; /* windows handed out */
+	bool handed_out; /* the last of these is still with the consumer */
+};
+
+/* Memory for requests; `staging` stays the caller's. */
+int bundle_request_init(struct bundle_request *request,
+			const struct bundle_request_context *context, char *staging,
+			size_t half_bytes, struct error *err);
+
+/* No read may be in flight any more. */
+void bundle_request_free(struct bundle_request *request);
+
+/*
+ * Look up, plan, and start up to two windows; the layer begins at `offset` of the
+ * file. What was found and planned is in n_wanted, n_missing and plan. After a
+ * failure the request, its pins and its reads in flight stay as they are.
+ */
+int bundle_request_start(struct bundle_request *request, uint32_t layer, uint64_t offset,
+			 const uint64_t *wanted, struct error *err);
+
+/* As bundle_store_next(); adds the time blocked to *wait_ns. */
+int bundle_request_next(struct bundle_request *request, struct bundle_window *window,
+			uint64_t *wait_ns, struct error *err);
+
+#endif

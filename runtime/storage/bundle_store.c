@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The store ties together one source, one cache and two requests (the layers in
+ * flight), and keeps the books. How a request runs is in bundle_request.c.
+ */
+#define _GNU_SOURCE
+#include "storage/bundle_store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "storage/bundle_request.h"
+
+#define LAYERS_IN_FLIGHT 2
+#define DEFAULT_QUEUE_DEPTH 64
+#define DEFAULT_STAGING_BYTES (UINT64_C(64) << 20)
+/* Larger I/Os gain nothing on flash, and the block layer splits them anyway. */
+#define MAX_READ_BYTES (1u << 20)
+/* Halves of the staging memory begin on pages. */
+#define PAGE 4096
+
+struct bundle_store {
+	uint32_t n_layers;
+	uint64_t *offsets; /* (n_layers) */
+	struct bundle_request_context context;
+	struct bundle_request requests[LAYERS_IN_FLIGHT];
+	char *arena; /* staging of all requests; NULL when the source needs none */
+	size_t arena_bytes;
+	struct bundle_store_stats stats; /* all but reads and bytes */
+	struct source_counts counts_at_reset;
+	struct error failure; /* code 0: none */
+};
+
+static int check_options(const struct bundle_geometry *geometry,
+			 const struct bundle_store_options *options, struct error *err)
+{
+	uint64_t layer_bytes = (uint64_t)geometry->slots * geometry->stride;
+
+	if (geometry->n_layers == 0 || layer_bytes == 0 || geometry->stride % 2 ||
+	    geometry->stride > SOURCE_MAX_LENGTH)
+		return error_set(err, -EINVAL, "no store of %u layers of %u bundles of %u bytes",
+				 geometry->n_layers, geometry->slots, geometry->stride);
+	for (uint32_t layer = 0; layer < geometry->n_layers; layer++)
+		if (geometry->offsets[layer] % 2 ||
+		    geometry->offsets[layer] > (uint64_t)INT64_MAX - layer_bytes)
+			return error_set(err, -EINVAL, "layer %u cannot begin at offset %llu",
+					 layer, (unsigned long long)geometry->offsets[layer]);
+	if (!(options->cache_ratio >= 0 && options->cache_ratio <= 1))
+		return error_set(err, -EINVAL, "a cache ratio of %g is not within 0 to 1",
+				 options->cache_ratio);
+	if (options->staging_bytes > SIZE_MAX / (2 * LAYERS_IN_FLIGHT))
+		return error_set(err, -EINVAL, "a staging memory of %llu bytes is too large",
+				 (unsigned long long)options->staging_bytes);
+	return 0;
+}
+
+static uint64_t round_up_to_page(uint64_t bytes)
+{
+	return (bytes + PAGE - 1) / PAGE * PAGE;
+}
+
+/* Bytes of half a layer's staging. By default a whole layer fits, if that is not too much. */
+static size_t half_staging_bytes(const struct bundle_geometry *geometry,
+				 const struct bundle_store_options *options)
+{
+	/* Two reads of one bundle each, with room for alignment to pages. */
+	uint64_t least = 2 * ((uint64_t)geometry->stride + 4 * PAGE);
+	uint64_t bytes = (uint64_t)geometry->slots * geometry->stride + least;
+
+	if (options->staging_bytes)
+		bytes = options->staging_bytes;
+	else if (bytes > DEFAULT_STAGING_BYTES)
+		bytes = least > DEFAULT_STAGING_BYTES ? least : DEFAULT_STAGING_BYTES;
+	return (size_t)round_up_to_page((bytes + 1) / 2);
+}
+
+static int open_source(struct bundle_store *store, const char *path, size_t half_bytes,
+		       const struct bundle_store_options *options, struct error *err)
+{
+	uint32_t depth = options->queue_depth ? options->queue_depth : DEFAULT_QUEUE_DEPTH;
+	size_t bytes = 2 * LAYERS_IN_FLIGHT * half_bytes;
+	void *arena = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int ret;
+
+	if (arena == MAP_FAILED)
+		return error_no_memory(err, "staging; ask for less");
+	store->arena = arena;
+	store->arena_bytes = bytes;
+	ret = source_open(options->source, path, arena, bytes, depth, &store->context.source, err);
+	if (ret == 0 && source_room(store->context.source, 1) == 0) {
+		munmap(arena, bytes);
+		store->arena = NULL;
+		store->arena_bytes = 0;
+	}
+	return ret;
+}
+
+static int check_staging(const struct bundle_store *store,
+			 const struct bundle_store_options *options, struct error *err)
+{
+	uint32_t stride = store->context.limits.stride;
+	size_t least = 2 * source_room(store->context.source, stride);
+
+	if (options->staging_bytes && options->staging_bytes < least)
+		return error_set(err, -EINVAL,
+				 "staging of %llu bytes is too small: two reads of one bundle of "
+				 "%u bytes need %zu",
+				 (unsigned long long)options->staging_bytes, stride, least);
+	return 0;
+}
+
+/* The largest read, in whole bundles, that has room in half a staging memory. */
+static uint32_t largest_read(const struct source *source, size_t half_bytes, uint32_t stride)
+{
+	uint32_t bytes = MAX_READ_BYTES / stride * stride;
+
+	while (bytes > stride && source_room(source, bytes) > half_bytes)
+		bytes -= stride;
+	return bytes > stride ? bytes : stride;
+}
+
+static int make_cache(struct bundle_store *store, const struct bundle_geometry *geometry,
+		      double ratio, struct error *err)
+{
+	double bundles = (double)geometry->n_layers * geometry->slots;
+
+	return cache_create(geometry->n_layers, geometry->slots, geometry->stride,
+			    (uint64_t)(ratio * bundles), &store->context.cache, err);
+}
+
+static int make_requests(struct bundle_store *store, size_t half_bytes, struct error *err)
+{
+	for (size_t i = 0; i < LAYERS_IN_FLIGHT; i++) {
+		char *staging = store->arena ? store->arena + i * 2 * half_bytes : NULL;
+		int ret = bundle_request_init(&store->requests[i], &store->context, staging,
+					      half_bytes, err);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
+		      const struct bundle_store_options *options, struct bundle_store **result,
+		      struct error *err)
+{
+	size_t offsets_bytes, half_bytes;
+	struct bundle_store *store;
+	int ret = check_options(geometry, options, err);
+
+	if (ret < 0)
+		return ret;
+	half_bytes = half_staging_bytes(geometry, options);
+	offsets_bytes = geometry->n_layers * sizeof(*store->offsets);
+	store = calloc(1, sizeof(*store));
+	if (!store || !(store->offsets = malloc(offsets_bytes))) {
+		free(store);
+		return error_no_memory(err, "the bundle store");
+	}
+	memcpy(store->offsets, geometry->offsets, offsets_bytes);
+	store->n_layers = geometry->n_layers;
+	store->context.slots = geometry->slots;
+	store->context.limits = (struct plan_limits){
+		.cost = options->cost,
+		.gap_bytes = options->gap_bytes,
+		.stride = geometry->stride,
+	};
+	ret = open_source(store, path, half_bytes, options, err);
+	if (ret == 0)
+		ret = check_staging(store, options, err);
+	if (ret == 0)
+		ret = make_cache(store, geometry, options->cache_ratio, err);
+	if (ret == 0)
+		ret = make_requests(store, half_bytes, err);
+	if (ret < 0) {
+		bundle_store_close(store);
+		return ret;
+	}
+	store->context.limits.max_read_bytes =
+		largest_read(store->context.source, half_bytes, geometry->stride);
+	*result = store;
+	return 0;
+}
+
+void bundle_store_close(struct bundle_store *store)
+{
+	if (!store)
+		return;
+	/* First: it waits for reads that go to the memory freed below. */
+	source_close(store->context.source);
+	for (size_t i = 0; i < LAYERS_IN_FLIGHT; i++)
+		bundle_request_free(&store->requests[i]);
+	cache_destroy(store->context.cache);
+	if (store->arena)
+		munmap(store->arena, store->arena_bytes);
+	free(store->offsets);
+	free(store);
+}
+
+const char *bundle_store_source_name(const struct bundle_store *store)
+{
+	return source_name(store->context.source);
+}
+
+const char *bundle_store_describe(const struct bundle_store *store)
+{
+	return source_describe(store->context.source);
+}
+
+uint64_t bundle_store_memory(const struct bundle_store *store)
+{
+	return store->arena_bytes + cache_bytes(store->context.cache);
+}
+
+static struct bundle_request *active_request(struct bundle_store *store, uint32_t layer)
+{
+	for (size_t i = 0; i < LAYERS_IN_FLIGHT; i++)
+		if (store->requests[i].active && store->requests[i].layer == layer)
+			return &store->requests[i];
+	return NULL;
+}
+
+static int check_failure(const struct bundle_store *store, struct error *err)
+{
+	if (store->failure.code && err)
+		*err = store->failure;
+	return store->failure.code;
+}
+
+static void count_request(struct bundle_store_stats *stats, const struct bundle_request *request)
+{
+	stats->wanted_bundles += request->n_wanted;
+	stats->cached_bundles += request->n_wanted - request->n_missing;
+	stats->wanted_bytes += request->plan.wanted_bytes;
+	stats->runs += request->plan.n_runs;
+	stats->run_bundles += request->n_missing;
+	stats->predicted_us += request->plan.predicted_us;
+}
+
+int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint64_t *wanted,
+			 struct error *err)
+{
+	struct bundle_request *request = store->requests;
+
+	if (check_failure(store, err) < 0)
+		return store->failure.code;
+	if (layer >= store->n_layers)
+		return error_set(err, -EINVAL, "layer %u of %u was asked for", layer,
+				 store->n_layers);
+	if (active_request(store, layer))
+		return error_set(err, -EBUSY, "layer %u was asked for twice", layer);
+	while (request->active)
+		if (++request == store->requests + LAYERS_IN_FLIGHT)
+			return error_set(err, -EBUSY,
+					 "layer %u was asked for with %d others in flight", layer,
+					 LAYERS_IN_FLIGHT);
+	if (bundle_request_start(request, layer, store->offsets[layer], wanted,
+				 &store->failure) < 0)
+		return check_failure(store, err);
+	count_request(&store->stats, request);
+	return 0;
+}
+
+int bundle_store_next(struct bundle_store *store, uint32_t layer, struct bundle_window *window,
+		      struct error *err)
+{
+	struct bundle_request *request;
+	int ret;
+
+	if (check_failure(store, err) < 0)
+		return store->failure.code;
+	request = active_request(store, layer);
+	if (!request)
+		return error_set(err, -EINVAL, "layer %u was not asked for", layer);
+	ret = bundle_request_next(request, window, &store->stats.wait_ns, &store->failure);
+	return ret < 0 ? check_failure(store, err) : ret;
+}
+
+int bundle_store_get_stats(const struct bundle_store *store, struct bundle_store_stats *stats,
+			   struct error *err)
+{
+	struct source_counts counts;
+	int ret = source_get_counts(store->context.source, &counts, err);
+
+	if (ret < 0)
+		return ret;
+	*stats = store->stats;
+	stats->reads = counts.reads - store->counts_at_reset.reads;
+	stats->bytes = counts.bytes - store->counts_at_reset.bytes;
+	return 0;
+}
+
+int bundle_store_reset_stats(struct bundle_store *store, struct error *err)
+{
+	int ret = source_get_counts(store->context.source, &store->counts_at_reset, err);
+
+	if (ret == 0)
+		store->stats = (struct bundle_store_stats){ 0 };
+	return ret;
+}
