@@ -281,6 +281,7 @@ static void special_tokens(void **state)
 	struct small small;
 	struct error err;
 	const char *bytes;
+	uint32_t *ids;
 
 	(void)state;
 	small_vocabulary(&small);
@@ -290,6 +291,7 @@ static void special_tokens(void **state)
 	add_token(&small, "\xc3\xa9 t", TOKEN_USER_DEFINED); /* 259: an e with an accent */
 	add_token(&small, "[unused 260]", TOKEN_UNUSED);
 	add_token(&small, "ab", TOKEN_NORMAL);
+	add_token(&small, "\xc3\xa9x", TOKEN_USER_DEFINED); /* literal, though made of symbols */
 	add_merge(&small, "a b");
 	assert_ok(tokenizer_create(&small.vocabulary, "small", &tokenizer, &err), &err);
 
@@ -303,7 +305,12 @@ static void special_tokens(void **state)
 	check_ids(tokenizer, "\xc3\xa9 t", "259");
 	check_ids(tokenizer, "\xc3\xa8 t", "195 168 32 116");
 	check_ids(tokenizer, "  <a>  x", "32 32 256 32 32 120");
+	check_ids(tokenizer, "\xc3\xa9x", "262");
 	check_ids(tokenizer, "[u", "91 117");
+
+	/* What follows the text in memory does not belong to it. */
+	assert_int_equal(encode(tokenizer, "<a>", 2, false, &ids), 2);
+	free(ids);
 
 	assert_int_equal(tokenizer_bytes(tokenizer, 256, &bytes), 0);
 	assert_int_equal(tokenizer_bytes(tokenizer, 257, &bytes), 4);
@@ -311,6 +318,8 @@ static void special_tokens(void **state)
 	assert_int_equal(tokenizer_bytes(tokenizer, 259, &bytes), 4);
 	assert_memory_equal(bytes, "\xc3\xa9 t", 4);
 	assert_int_equal(tokenizer_bytes(tokenizer, 260, &bytes), 0);
+	assert_int_equal(tokenizer_bytes(tokenizer, 262, &bytes), 3);
+	assert_memory_equal(bytes, "\xc3\xa9x", 3);
 	assert_int_equal(tokenizer_bytes(tokenizer, 0xe9, &bytes), 1);
 	assert_memory_equal(bytes, "\xe9", 1);
 	tokenizer_destroy(tokenizer);

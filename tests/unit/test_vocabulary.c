@@ -198,13 +198,14 @@ static void added_tokens_decoder(void **state)
 
 static void merges_lines(void **state)
 {
-	struct vocabulary *vocabulary = loaded(with(MERGES_TXT, "a b\r\n\n# #\na ab"), 6);
+	struct vocabulary *vocabulary = loaded(with(MERGES_TXT, "a b\r\n\n# #\na ab\n#version 1"), 6);
 
 	(void)state;
-	assert_int_equal(vocabulary->n_merges, 3);
+	assert_int_equal(vocabulary->n_merges, 4);
 	assert_string_equal(vocabulary->merges[0], "a b");
 	assert_string_equal(vocabulary->merges[1], "# #");
 	assert_string_equal(vocabulary->merges[2], "a ab");
+	assert_string_equal(vocabulary->merges[3], "#version 1");
 	vocabulary_free(vocabulary);
 	vocabulary = loaded(with(MERGES_TXT, ""), 6);
 	assert_int_equal(vocabulary->n_merges, 0);
