@@ -198,7 +198,8 @@ static void added_tokens_decoder(void **state)
 
 static void merges_lines(void **state)
 {
-	struct vocabulary *vocabulary = loaded(with(MERGES_TXT, "a b\r\n\n# #\na ab\n#version 1"), 6);
+	struct vocabulary *vocabulary =
+		loaded(with(MERGES_TXT, "a b\r\n\n# #\na ab\n#version 1"), 6);
 
 	(void)state;
 	assert_int_equal(vocabulary->n_merges, 4);
