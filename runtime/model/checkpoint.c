@@ -285,8 +285,8 @@ static int fill_buffer(struct checkpoint *checkpoint, const struct checkpoint_te
 	size_t size = checkpoint_dtype_size(tensor->dtype);
 
 	*n = count < BUFFER_SIZE / size ? count : BUFFER_SIZE / size;
-	return stored->file->read(stored->file, stored, first * size, checkpoint->buffer,
-				  *n * size, err);
+	return stored->file->read(stored->file, stored, first * size, checkpoint->buffer, *n * size,
+				  err);
 }
 
 static int check_request(const struct checkpoint_tensor *tensor, uint64_t first, uint64_t count,
@@ -298,11 +298,12 @@ static int check_request(const struct checkpoint_tensor *tensor, uint64_t first,
 				 "dimensions and cannot be read",
 				 tensor->file, tensor->name, CHECKPOINT_MAX_DIMS);
 	if (first > tensor->n_elements || count > tensor->n_elements - first)
-		return error_set(err, -EINVAL,
-				 "%s: tensor \"%s\" has %llu elements, %llu from number %llu on were "
-				 "asked for",
-				 tensor->file, tensor->name, (unsigned long long)tensor->n_elements,
-				 (unsigned long long)count, (unsigned long long)first);
+		return error_set(
+			err, -EINVAL,
+			"%s: tensor \"%s\" has %llu elements, %llu from number %llu on were "
+			"asked for",
+			tensor->file, tensor->name, (unsigned long long)tensor->n_elements,
+			(unsigned long long)count, (unsigned long long)first);
 	return 0;
 }
 
@@ -343,11 +344,12 @@ int checkpoint_read_f16(struct checkpoint *checkpoint, const struct checkpoint_t
 
 			tensor_to_f32(tensor->dtype, checkpoint->buffer + converted * size, 1,
 				      &value);
-			return error_set(err, -ERANGE,
-					 "%s: tensor \"%s\": element %llu is %g, which float16 cannot "
-					 "hold",
-					 tensor->file, tensor->name,
-					 (unsigned long long)(first + converted), (double)value);
+			return error_set(
+				err, -ERANGE,
+				"%s: tensor \"%s\": element %llu is %g, which float16 cannot "
+				"hold",
+				tensor->file, tensor->name, (unsigned long long)(first + converted),
+				(double)value);
 		}
 		out += n;
 		first += n;

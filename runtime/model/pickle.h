@@ -17,14 +17,14 @@
 /* Strings point into the pickle and have no NUL at their end. */
 struct pickle_tensor {
 	struct checkpoint_tensor tensor; /* `name` and `file` stay NULL */
-	const char *name; /* without NUL */
+	const char *name;		 /* without NUL */
 	size_t name_length;
 	const char *storage; /* the key of its storage: entry data/KEY of the archive */
 	size_t storage_length;
 	uint32_t element_size;
 	uint64_t storage_elements; /* as the pickle declares them */
-	uint64_t first_element; /* of the storage */
-	bool contiguous; /* row-major, without gaps */
+	uint64_t first_element;	   /* of the storage */
+	bool contiguous;	   /* row-major, without gaps */
 };
 
 /*

@@ -57,18 +57,18 @@ struct pickle_array {
 struct pickle_machine {
 	const uint8_t *bytes;
 	size_t length;
-	size_t position; /* next byte */
+	size_t position;  /* next byte */
 	size_t opcode_at; /* offset of the opcode being run, for messages */
 	const char *path;
 	struct error *err;
 
-	struct pickle_array stack; /* struct pickle_value */
-	struct pickle_array marks; /* uint32_t: heights of the stack */
-	struct pickle_array memo; /* struct pickle_value */
-	struct pickle_array cells; /* struct pickle_value: the tuples' elements */
-	struct pickle_array items; /* struct pickle_item */
+	struct pickle_array stack;    /* struct pickle_value */
+	struct pickle_array marks;    /* uint32_t: heights of the stack */
+	struct pickle_array memo;     /* struct pickle_value */
+	struct pickle_array cells;    /* struct pickle_value: the tuples' elements */
+	struct pickle_array items;    /* struct pickle_item */
 	struct pickle_array storages; /* struct pickle_storage */
-	struct pickle_array tensors; /* struct pickle_tensor, nameless: one may have several */
+	struct pickle_array tensors;  /* struct pickle_tensor, nameless: one may have several */
 	uint32_t n_dicts;
 };
 

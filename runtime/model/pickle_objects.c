@@ -173,7 +173,8 @@ static int rebuild_tensor(struct pickle_machine *machine, const struct pickle_va
 
 	if (!part || part[0].kind != PICKLE_STORAGE || part[1].kind != PICKLE_INTEGER ||
 	    part[1].integer < 0)
-		return pickle_refuse(machine, "_rebuild_tensor_v2 with other arguments than its own");
+		return pickle_refuse(machine,
+				     "_rebuild_tensor_v2 with other arguments than its own");
 	sizes = members(machine, &part[2], 0, SIZE_MAX);
 	if (!sizes)
 		return pickle_refuse(machine, "a tensor's sizes are no tuple");
@@ -262,8 +263,9 @@ int pickle_collect(struct pickle_machine *machine, const struct pickle_value *ro
 	int ret = 0;
 
 	if (root->kind != PICKLE_DICT)
-		return pickle_refuse(machine, "the pickle holds no dictionary; save the tensors with "
-					      "torch.save(model.state_dict(), ...)");
+		return pickle_refuse(machine,
+				     "the pickle holds no dictionary; save the tensors with "
+				     "torch.save(model.state_dict(), ...)");
 	found = calloc(machine->items.n + 1, sizeof(*found));
 	if (!found)
 		return error_no_memory(machine->err, machine->path);

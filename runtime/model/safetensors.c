@@ -83,8 +83,8 @@ static int parse_shape(struct file_tensor *tensor, const json_t *shape, struct e
 
 		if (!json_is_integer(dim) || json_integer_value(dim) < 0)
 			return refuse(tensor, err, "\"shape\" holds something else than sizes");
-		if (checkpoint_tensor_add_dim(&tensor->tensor,
-					      (uint64_t)json_integer_value(dim)) < 0)
+		if (checkpoint_tensor_add_dim(&tensor->tensor, (uint64_t)json_integer_value(dim)) <
+		    0)
 			return refuse(tensor, err, "\"shape\" has too many elements to count");
 	}
 	return 0;
@@ -191,11 +191,11 @@ static int check_coverage(const struct safetensors *st, struct range *ranges, st
 			return error_set(err, -EINVAL, "%s: tensors \"%s\" and \"%s\" overlap",
 					 st->base.path, ranges[i - 1].name, ranges[i].name);
 		if (ranges[i].begin > covered)
-			return error_set(err, -EINVAL,
-					 "%s: a hole of %llu bytes in the data before tensor \"%s\"",
-					 st->base.path,
-					 (unsigned long long)(ranges[i].begin - covered),
-					 ranges[i].name);
+			return error_set(
+				err, -EINVAL,
+				"%s: a hole of %llu bytes in the data before tensor \"%s\"",
+				st->base.path, (unsigned long long)(ranges[i].begin - covered),
+				ranges[i].name);
 		covered = ranges[i].end;
 	}
 	if (covered != st->data_size)
@@ -204,8 +204,7 @@ static int check_coverage(const struct safetensors *st, struct range *ranges, st
 	return 0;
 }
 
-static int parse_header(struct safetensors *st, const char *path, json_t *header,
-			struct error *err)
+static int parse_header(struct safetensors *st, const char *path, json_t *header, struct error *err)
 {
 	struct range *ranges;
 	const char *name;

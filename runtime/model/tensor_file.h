@@ -19,7 +19,7 @@ struct file_tensor {
 	struct checkpoint_tensor tensor; /* first: a pointer to it is one to the whole */
 	struct tensor_file *file;
 	uint64_t offset; /* first byte, from the start of the data section or of `entry` */
-	uint64_t entry; /* torch: the archive's entry that holds its storage; else 0 */
+	uint64_t entry;	 /* torch: the archive's entry that holds its storage; else 0 */
 };
 
 struct tensor_file {

@@ -85,8 +85,8 @@ static int find_pickle(struct torch_file *torch, uint64_t *entry, struct error *
 	zip_int64_t n = zip_get_num_entries(torch->zip.archive, 0);
 
 	for (zip_int64_t i = 0; i < n; i++) {
-		const char *name = zip_get_name(torch->zip.archive, (zip_uint64_t)i,
-						ZIP_FL_ENC_RAW);
+		const char *name =
+			zip_get_name(torch->zip.archive, (zip_uint64_t)i, ZIP_FL_ENC_RAW);
 		const char *slash = name ? strchr(name, '/') : NULL;
 
 		if (!slash || strcmp(slash, "/data.pkl"))
@@ -160,10 +160,11 @@ static int check_byte_order(struct torch_file *torch, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (length != strlen("little") || memcmp(order, "little", length))
-		ret = error_set(err, -EINVAL,
-				"%s: byte order \"%.*s\"; only \"little\" can be read, save the file "
-				"on a little-endian machine",
-				torch->zip.path, (int)length, (const char *)order);
+		ret = error_set(
+			err, -EINVAL,
+			"%s: byte order \"%.*s\"; only \"little\" can be read, save the file "
+			"on a little-endian machine",
+			torch->zip.path, (int)length, (const char *)order);
 	free(order);
 	return ret;
 }
@@ -178,9 +179,9 @@ static int find_storage(struct torch_file *torch, const struct pickle_tensor *fr
 	int64_t entry;
 	int ret;
 
-	if (from->storage_length > KEY_LIMIT ||
-	    memchr(from->storage, '\0', from->storage_length))
-		return error_set(err, -EINVAL, "%s: tensor \"%s\": the key of its storage is no name",
+	if (from->storage_length > KEY_LIMIT || memchr(from->storage, '\0', from->storage_length))
+		return error_set(err, -EINVAL,
+				 "%s: tensor \"%s\": the key of its storage is no name",
 				 torch->zip.path, name);
 	snprintf(key, sizeof(key), "data/%.*s", (int)from->storage_length, from->storage);
 	ret = find_entry(torch, key, strlen(key), &entry, err);
@@ -194,17 +195,17 @@ static int find_storage(struct torch_file *torch, const struct pickle_tensor *fr
 		return ret;
 	if (__builtin_mul_overflow(from->storage_elements, from->element_size, &expected) ||
 	    size != expected)
-		return error_set(err, -EINVAL,
-				 "%s: tensor \"%s\": %s/%s has %llu bytes, not the %llu elements of "
-				 "%u bytes that it is said to have",
-				 torch->zip.path, name, torch->folder, key, (unsigned long long)size,
-				 (unsigned long long)from->storage_elements, from->element_size);
+		return error_set(
+			err, -EINVAL,
+			"%s: tensor \"%s\": %s/%s has %llu bytes, not the %llu elements of "
+			"%u bytes that it is said to have",
+			torch->zip.path, name, torch->folder, key, (unsigned long long)size,
+			(unsigned long long)from->storage_elements, from->element_size);
 	tensor->entry = (uint64_t)entry;
 	return 0;
 }
 
-static int add_tensor(struct torch_file *torch, const struct pickle_tensor *from,
-		      struct error *err)
+static int add_tensor(struct torch_file *torch, const struct pickle_tensor *from, struct error *err)
 {
 	struct file_tensor *tensor = tensor_file_add(&torch->base, from->name, from->name_length);
 	uint64_t end;
@@ -223,13 +224,14 @@ static int add_tensor(struct torch_file *torch, const struct pickle_tensor *from
 				 torch->zip.path, tensor->tensor.name);
 	if (__builtin_add_overflow(from->first_element, from->tensor.n_elements, &end) ||
 	    end > from->storage_elements)
-		return error_set(err, -EINVAL,
-				 "%s: tensor \"%s\": %llu elements from number %llu on are more than "
-				 "the %llu of its storage",
-				 torch->zip.path, tensor->tensor.name,
-				 (unsigned long long)from->tensor.n_elements,
-				 (unsigned long long)from->first_element,
-				 (unsigned long long)from->storage_elements);
+		return error_set(
+			err, -EINVAL,
+			"%s: tensor \"%s\": %llu elements from number %llu on are more than "
+			"the %llu of its storage",
+			torch->zip.path, tensor->tensor.name,
+			(unsigned long long)from->tensor.n_elements,
+			(unsigned long long)from->first_element,
+			(unsigned long long)from->storage_elements);
 	/* No overflow: find_storage() compares the whole storage with a real entry. */
 	tensor->offset = from->first_element * from->element_size;
 	return find_storage(torch, from, tensor, err);

@@ -152,8 +152,7 @@ static int next_bytes(struct zip_reader *reader, void *buffer, size_t length, co
 	return 0;
 }
 
-static int skip_to(struct zip_reader *reader, uint64_t offset, const char *what,
-		   struct error *err)
+static int skip_to(struct zip_reader *reader, uint64_t offset, const char *what, struct error *err)
 {
 	char skipped[SKIP_SIZE];
 

@@ -15,7 +15,7 @@
 struct zip_reader {
 	zip_t *archive;
 	char *path;
-	zip_file_t *stream; /* the open entry, or NULL */
+	zip_file_t *stream;		/* the open entry, or NULL */
 	uint64_t entry, position, size; /* of the open entry */
 };
 

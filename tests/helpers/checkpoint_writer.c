@@ -111,8 +111,8 @@ void write_zip(const char *path, const struct test_entry *entries, size_t n, boo
 
 	assert_non_null(archive);
 	for (size_t i = 0; i < n; i++) {
-		zip_source_t *source = zip_source_buffer(archive, entries[i].bytes,
-							 entries[i].length, 0);
+		zip_source_t *source =
+			zip_source_buffer(archive, entries[i].bytes, entries[i].length, 0);
 		zip_int64_t at = zip_file_add(archive, entries[i].name, source, ZIP_FL_ENC_UTF_8);
 
 		assert_true(at >= 0);
@@ -264,8 +264,8 @@ void write_checkpoint(const char *folder, enum test_form form, const struct test
 	}
 	for (size_t i = 0; i < 2; i++)
 		write_in(folder, shards[i].file, torch, shards[i].tensors, shards[i].n);
-	index = path_in(folder, torch ? "pytorch_model.bin.index.json" :
-					"model.safetensors.index.json");
+	index = path_in(folder,
+			torch ? "pytorch_model.bin.index.json" : "model.safetensors.index.json");
 	write_index(index, shards, 2);
 	free(index);
 }

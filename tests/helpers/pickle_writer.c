@@ -86,7 +86,7 @@ void pickle_view(struct pickle_writer *pickle, const struct pickle_view *view)
 	pickle_integer(pickle, view->first_element);
 	sizes_tuple(pickle, view->sizes, view->n_dims);
 	sizes_tuple(pickle, view->strides ? view->strides : strides, view->n_dims);
-	pickle_byte(pickle, 0x89); /* requires_grad: False */
+	pickle_byte(pickle, 0x89);   /* requires_grad: False */
 	pickle_ordered_dict(pickle); /* hooks */
 	pickle_bytes(pickle, "tR", 2);
 }

@@ -178,8 +178,8 @@ static void reads_ranges(void **state)
 {
 	static const struct {
 		uint64_t first, count;
-	} ranges[] = { { 0, 1 }, { 65535, 2 }, { 131000, 70 }, { 10, 100000 }, { LARGE - 1, 1 },
-		       { LARGE, 0 }, { 5, 5 } };
+	} ranges[] = { { 0, 1 },	 { 65535, 2 }, { 131000, 70 }, { 10, 100000 },
+		       { LARGE - 1, 1 }, { LARGE, 0 }, { 5, 5 } };
 
 	for (enum test_form form = 0; form < TEST_FORMS; form++) {
 		const struct checkpoint_tensor *tensor;
@@ -195,7 +195,8 @@ static void reads_ranges(void **state)
 		tensor = checkpoint_find(checkpoint, "large");
 		for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
 			assert_ok(checkpoint_read_f32(checkpoint, tensor, ranges[i].first,
-						      ranges[i].count, values, &err), &err);
+						      ranges[i].count, values, &err),
+				  &err);
 			assert_memory_equal(values, large + ranges[i].first,
 					    ranges[i].count * sizeof(*values));
 		}
@@ -280,7 +281,8 @@ static void passes_everything_on_as_f32(void **state)
 		write_checkpoint(*state, TEST_SAFETENSORS, &tensor, 1);
 		checkpoint = open_checkpoint(*state);
 		assert_ok(checkpoint_read_f32(checkpoint, checkpoint_at(checkpoint, 0), 0, 4,
-					      values, &err), &err);
+					      values, &err),
+			  &err);
 		assert_true(isnan(values[0]) && values[1] == INFINITY && values[2] == -INFINITY);
 		assert_true(dtype == CHECKPOINT_F16 ? isinf(values[3]) : values[3] > 9e29f);
 		checkpoint_close(checkpoint);
@@ -361,8 +363,8 @@ static void follows_the_index(void **state)
 	checkpoint = open_checkpoint(*state);
 	assert_int_equal(checkpoint_count(checkpoint), 1);
 	assert_string_equal(checkpoint_at(checkpoint, 0)->file, b);
-	assert_ok(checkpoint_read_f32(checkpoint, checkpoint_at(checkpoint, 0), 0, 1, &value,
-				      &err), &err);
+	assert_ok(checkpoint_read_f32(checkpoint, checkpoint_at(checkpoint, 0), 0, 1, &value, &err),
+		  &err);
 	assert_true(value == 2);
 	checkpoint_close(checkpoint);
 	free(a);

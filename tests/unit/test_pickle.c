@@ -35,17 +35,16 @@ static int read_pickle(const struct pickle_writer *pickle, struct pickle_tensor 
 	memcpy(copy, pickle->bytes, pickle->length);
 	ret = pickle_read_state_dict(copy, pickle->length, "x.bin", tensors, n, err);
 	for (size_t i = 0; ret == 0 && i < *n; i++) { /* strings that outlive the copy */
-		(*tensors)[i].name = (const char *)pickle->bytes +
-				     ((*tensors)[i].name - (const char *)copy);
-		(*tensors)[i].storage = (const char *)pickle->bytes +
-					((*tensors)[i].storage - (const char *)copy);
+		(*tensors)[i].name =
+			(const char *)pickle->bytes + ((*tensors)[i].name - (const char *)copy);
+		(*tensors)[i].storage =
+			(const char *)pickle->bytes + ((*tensors)[i].storage - (const char *)copy);
 	}
 	free(copy);
 	return ret;
 }
 
-static void assert_refused(const struct pickle_writer *pickle, const char *word,
-			   const char *other)
+static void assert_refused(const struct pickle_writer *pickle, const char *word, const char *other)
 {
 	struct error err = { 0 };
 	struct pickle_tensor *tensors;
@@ -137,7 +136,10 @@ static void reads_protocol_4(void **state)
 	pickle_start(pickle);
 	pickle->bytes[1] = 4;
 	pickle_bytes(pickle, "\x95\1\2\3\4\5\6\7\x08", 9);
-	pickle_bytes(pickle, "\x8c\x0b" "collections\x94\x8c\x0bOrderedDict\x94\x93)R", 31);
+	pickle_bytes(pickle,
+		     "\x8c\x0b"
+		     "collections\x94\x8c\x0bOrderedDict\x94\x93)R",
+		     31);
 	pickle_bytes(pickle, "\x8c\1w", 3);
 	pickle_view(pickle, &matrix);
 	pickle_bytes(pickle, "s.", 2);
@@ -174,10 +176,10 @@ static void tells_contiguous_from_strided(void **state)
 		int64_t sizes[3], strides[3];
 		bool contiguous;
 	} cases[] = {
-		{ { 2, 3, 4 }, { 12, 4, 1 }, true },  { { 2, 3, 4 }, { 12, 4, 2 }, false },
-		{ { 2, 3, 4 }, { 1, 2, 6 }, false },  { { 1, 3, 4 }, { 99, 4, 1 }, true },
-		{ { 3, 1, 4 }, { 4, 77, 1 }, true },  { { 2, 3, 1 }, { 3, 1, 55 }, true },
-		{ { 2, 0, 4 }, { 9, 9, 9 }, true },   { { 2, 3, 4 }, { 0, 0, 0 }, false },
+		{ { 2, 3, 4 }, { 12, 4, 1 }, true }, { { 2, 3, 4 }, { 12, 4, 2 }, false },
+		{ { 2, 3, 4 }, { 1, 2, 6 }, false }, { { 1, 3, 4 }, { 99, 4, 1 }, true },
+		{ { 3, 1, 4 }, { 4, 77, 1 }, true }, { { 2, 3, 1 }, { 3, 1, 55 }, true },
+		{ { 2, 0, 4 }, { 9, 9, 9 }, true },  { { 2, 3, 4 }, { 0, 0, 0 }, false },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -226,7 +228,8 @@ static void refuses_foreign_globals(void **state)
 
 static void refuses_foreign_opcodes(void **state)
 {
-	static const uint8_t known[] = "().GJKMNQRXbchjqrstu}\x85\x86\x87\x88\x89\x8a\x8c\x93\x94\x95";
+	static const uint8_t known[] =
+		"().GJKMNQRXbchjqrstu}\x85\x86\x87\x88\x89\x8a\x8c\x93\x94\x95";
 	struct pickle_writer *pickle = *state;
 
 	for (unsigned int opcode = 0; opcode < 256; opcode++) {
@@ -253,22 +256,37 @@ static void refuses_broken_stacks(void **state)
 		size_t length;
 		const char *word;
 	} cases[] = {
-		{ "", 0, "ends early" },	{ "N", 1, "ends early" },
-		{ "J\1\2", 3, "ends early" },	{ "X\xff\xff\xff\xff" "a", 6, "ends early" },
-		{ "ctorch\n", 7, "ends early" },{ ".", 1, "0 values" },
-		{ "NN.", 3, "2 values" },	{ "N.", 2, "no dictionary" },
-		{ "}(.", 3, "1 values" },	{ "}.", 2, "no tensors" },
-		{ "t", 1, "needs a mark" },	{ "u", 1, "needs a mark" },
-		{ "\x85", 1, "needs 1 values" },{ "N\x86", 2, "needs 2 values" },
-		{ "N(\x85", 3, "needs 1 values" }, { "R", 1, "needs 2 values" },
-		{ "NNR", 3, "cannot be called" },{ "}N(R", 4, "needs 2 values" },
+		{ "", 0, "ends early" },
+		{ "N", 1, "ends early" },
+		{ "J\1\2", 3, "ends early" },
+		{ "X\xff\xff\xff\xff"
+		  "a",
+		  6, "ends early" },
+		{ "ctorch\n", 7, "ends early" },
+		{ ".", 1, "0 values" },
+		{ "NN.", 3, "2 values" },
+		{ "N.", 2, "no dictionary" },
+		{ "}(.", 3, "1 values" },
+		{ "}.", 2, "no tensors" },
+		{ "t", 1, "needs a mark" },
+		{ "u", 1, "needs a mark" },
+		{ "\x85", 1, "needs 1 values" },
+		{ "N\x86", 2, "needs 2 values" },
+		{ "N(\x85", 3, "needs 1 values" },
+		{ "R", 1, "needs 2 values" },
+		{ "NNR", 3, "cannot be called" },
+		{ "}N(R", 4, "needs 2 values" },
 		{ "NNNs", 4, "item for something else" },
-		{ "}Ns", 3, "needs 3 values" },	{ "}(Nu", 4, "key without a value" },
-		{ "(NNu", 4, "needs 3 values" },{ "NNb", 3, "attributes" },
-		{ "h\0", 2, "memo entry 0" },	{ "Nq\1", 3, "memo entry 1" },
+		{ "}Ns", 3, "needs 3 values" },
+		{ "}(Nu", 4, "key without a value" },
+		{ "(NNu", 4, "needs 3 values" },
+		{ "NNb", 3, "attributes" },
+		{ "h\0", 2, "memo entry 0" },
+		{ "Nq\1", 3, "memo entry 1" },
 		{ "q\0", 2, "needs 1 values" },
 		{ "Nr\xff\xff\xff\xff", 6, "memo entry 4294967295" },
-		{ "NQ", 2, "persistent id" },	{ "\x8a\x09", 2, "integer of 9 bytes" },
+		{ "NQ", 2, "persistent id" },
+		{ "\x8a\x09", 2, "integer of 9 bytes" },
 		{ "NN\x93", 3, "no text" },
 		{ "ccollections\nOrderedDict\nN\x85R", 28, "OrderedDict with arguments" },
 	};
@@ -320,6 +338,45 @@ static void refuses_other_arguments(void **state)
 	assert_refused(pickle, "persistent id", "");
 }
 
+/* The storage's size is `opcodes`; *storage_elements gets what it means, or it is refused. */
+static bool storage_size(struct pickle_writer *pickle, const char *opcodes, size_t length,
+			 uint64_t *storage_elements)
+{
+	struct pickle_tensor *tensors;
+	struct error err;
+	size_t n;
+
+	pickle_start(pickle);
+	pickle_bytes(pickle, "}\x8c\1x", 4);
+	pickle_global(pickle, "torch._utils", "_rebuild_tensor_v2");
+	pickle_bytes(pickle, "((", 2);
+	pickle_text(pickle, "storage");
+	pickle_global(pickle, "torch", "FloatStorage");
+	pickle_text(pickle, "0");
+	pickle_text(pickle, "cpu");
+	pickle_bytes(pickle, opcodes, length);
+	pickle_bytes(pickle, "tQK\0))NNtRs.", 12);
+	if (read_pickle(pickle, &tensors, &n, &err) < 0)
+		return false;
+	*storage_elements = tensors[0].storage_elements;
+	free(tensors);
+	return true;
+}
+
+static void knows_signed_from_unsigned(void **state)
+{
+	uint64_t size;
+
+	assert_true(storage_size(*state, "K\xff", 2, &size) && size == 255);
+	assert_true(storage_size(*state, "M\xfe\xff", 3, &size) && size == 65534);
+	assert_true(storage_size(*state, "J\1\0\0\x7f", 5, &size) && size == 0x7f000001);
+	assert_false(storage_size(*state, "J\xff\xff\xff\xff", 5, &size));
+	assert_true(storage_size(*state, "\x8a\2\1\1", 4, &size) && size == 257);
+	assert_true(storage_size(*state, "\x8a\0", 2, &size) && size == 0);
+	assert_false(storage_size(*state, "\x8a\1\xff", 3, &size));
+	assert_false(storage_size(*state, "\x8a\x08\0\0\0\0\0\0\0\x80", 10, &size));
+}
+
 static void refuses_nested_dictionaries(void **state)
 {
 	struct pickle_writer *pickle = *state;
@@ -368,6 +425,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bounds_stack_and_marks),
+		cmocka_unit_test(knows_signed_from_unsigned),
 		cmocka_unit_test(reads_members_in_order),
 		cmocka_unit_test(reads_protocol_4),
 		cmocka_unit_test(reads_the_real_pickle),

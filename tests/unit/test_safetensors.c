@@ -44,8 +44,7 @@ static void assert_refused(const char *path, const char *word, const char *other
 
 	assert_true(ret < 0);
 	assert_int_equal(ret, err.code);
-	if (!strstr(err.message, path) || !strstr(err.message, word) ||
-	    !strstr(err.message, other))
+	if (!strstr(err.message, path) || !strstr(err.message, word) || !strstr(err.message, other))
 		fail_msg("\"%s\" lacks \"%s\" or \"%s\"", err.message, word, other);
 }
 
@@ -109,8 +108,8 @@ static void opens_the_demo_model(void **state)
 	assert_int_equal(tensor->tensor.dims[0], 2048);
 	assert_int_equal(tensor->tensor.dims[1], 256);
 	for (size_t i = 1; i < file->n_tensors; i++)
-		assert_true(strcmp(file->tensors[i - 1].tensor.name,
-				   file->tensors[i].tensor.name) < 0);
+		assert_true(strcmp(file->tensors[i - 1].tensor.name, file->tensors[i].tensor.name) <
+			    0);
 	file->close(file);
 	free(path);
 }
@@ -174,26 +173,21 @@ static void refuses_bad_members(void **state)
 		      "\"dtype\"");
 	refuse_header(state, "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,0]}}", 0, "\"a\"",
 		      "\"shape\"");
-	refuse_header(state,
-		      "{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,0]}}", 0,
+	refuse_header(state, "{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,0]}}", 0,
 		      "\"shape\"", "sizes");
-	refuse_header(state,
-		      "{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,0]}}", 0,
-		      "\"shape\"", "sizes");
+	refuse_header(state, "{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,0]}}",
+		      0, "\"shape\"", "sizes");
 	refuse_header(state, "{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "\"a\"",
 		      "\"data_offsets\"");
-	refuse_header(state,
-		      "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", 4,
-		      "\"a\"", "\"data_offsets\"");
-	refuse_header(state,
-		      "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]}}", 4,
+	refuse_header(state, "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}",
+		      4, "\"a\"", "\"data_offsets\"");
+	refuse_header(state, "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]}}", 4,
 		      "\"a\"", "\"data_offsets\"");
 }
 
 static void refuses_shapes_that_do_not_fit(void **state)
 {
-	refuse_header(state,
-		      "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8,
+	refuse_header(state, "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8,
 		      "needs 12 bytes", "has 8");
 	refuse_header(state,
 		      "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],"
@@ -213,11 +207,9 @@ static void refuses_shapes_that_do_not_fit(void **state)
 
 static void refuses_ranges_that_do_not_fit(void **state)
 {
-	refuse_header(state,
-		      "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[4,0]}}", 8,
+	refuse_header(state, "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[4,0]}}", 8,
 		      "\"a\"", "ends before it begins");
-	refuse_header(state,
-		      "{\"a\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8]}}", 7,
+	refuse_header(state, "{\"a\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8]}}", 7,
 		      "ends at byte 8", "cut short");
 	refuse_header(state,
 		      "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
@@ -227,11 +219,9 @@ static void refuses_ranges_that_do_not_fit(void **state)
 		      "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
 		      "\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[5,8]}}",
 		      8, "hole of 1 byte", "\"b\"");
-	refuse_header(state,
-		      "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[1,5]}}", 5,
+	refuse_header(state, "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[1,5]}}", 5,
 		      "hole of 1 byte", "\"a\"");
-	refuse_header(state,
-		      "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 6,
+	refuse_header(state, "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 6,
 		      "2 bytes behind the last tensor", "");
 	refuse_header(state, "{}", 1, "1 bytes behind the last tensor", "");
 }

@@ -139,9 +139,8 @@ static void assert_tensors(const char *path)
 	assert_ok(torch_file_open(path, &file, &err), &err);
 	assert_int_equal(file->n_tensors, N_TENSORS);
 	for (size_t i = N_TENSORS; i-- > 0;) { /* backwards: every entry is opened anew */
-		const struct file_tensor *tensor =
-			find(file, tensors[i].name, tensors[i].dtype,
-			     test_tensor_elements(&tensors[i]));
+		const struct file_tensor *tensor = find(file, tensors[i].name, tensors[i].dtype,
+							test_tensor_elements(&tensors[i]));
 		uint8_t bytes[64], *expected;
 		size_t length;
 
@@ -193,13 +192,36 @@ static void reads_pieces_in_any_order(void **state)
 		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 			float value;
 
-			assert_ok(file->read(file, &file->tensors[0], places[i] * 4, &value, 4,
-					     &err), &err);
+			assert_ok(
+				file->read(file, &file->tensors[0], places[i] * 4, &value, 4, &err),
+				&err);
 			assert_true(value == (float)places[i]);
 		}
 		file->close(file);
 	}
 	free(values);
+}
+
+/* Going on in another entry, behind where this one was left. */
+static void tells_entries_apart(void **state)
+{
+	static const float others[] = { 10, 20, 30, 40, 50, 60 };
+	const struct test_tensor two[] = { { "a", CHECKPOINT_F32, 1, { 6 }, numbers },
+					   { "b", CHECKPOINT_F32, 1, { 6 }, others } };
+	struct folder *folder = *state;
+	struct tensor_file *file;
+	struct error err;
+	float value;
+
+	write_torch(folder->file, two, 2);
+	assert_ok(torch_file_open(folder->file, &file, &err), &err);
+	for (size_t i = 0; i < 6; i++) {
+		assert_ok(file->read(file, &file->tensors[0], i * 4, &value, 4, &err), &err);
+		assert_true(value == numbers[i]);
+		assert_ok(file->read(file, &file->tensors[1], i * 4, &value, 4, &err), &err);
+		assert_true(value == others[i]);
+	}
+	file->close(file);
 }
 
 /* Change the one place where the file holds `from`. */
@@ -434,6 +456,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_other_archives, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refuses_other_formats, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refuses_views_that_do_not_fit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(tells_entries_apart, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("torch_file", tests, NULL, NULL);
