@@ -25,7 +25,7 @@ static int open_file(struct source *source, const char *path, struct error *err)
 		return source->fd;
 	if (source->file_bytes == 0)
 		return error_set(err, -EINVAL, "%s: is empty", path);
-	/* io_uring takes a non-blocking file at its word: it gives up instead of waiting. */
+	/* Some file systems under io_uring take O_NONBLOCK at its word: -EAGAIN, no waiting. */
 	if (fcntl(source->fd, F_SETFL, 0) < 0)
 		return error_set(err, -errno, "%s: cannot change open flags: %s", path,
 				 strerror(errno));

@@ -237,8 +237,6 @@ static int uring_wait(struct source *source, const struct source_read *reads, ui
 		if (ret < 0 || missing == 0)
 			return ret;
 		start_waiting(source);
-		if (missing > uring->in_flight)
-			missing = uring->in_flight;
 		if (uring->waiting && missing > refill)
 			missing = refill;
 		ret = advance(source, missing, err);

@@ -30,6 +30,29 @@
 #define ARENA_BYTES (8u << 20)
 #define MAX_READS 300
 
+/* What the runtime gets instead of the C library's pread(): short and interrupted at will. */
+static struct {
+	size_t most_bytes; /* 0: no limit */
+	unsigned int interruptions; /* calls that fail with EINTR */
+	off_t bad_offset; /* reads that begin here fail with EIO; 0: none do */
+} pread_faults;
+
+ssize_t pread(int fd, void *buffer, size_t length, off_t offset)
+{
+	if (pread_faults.interruptions) {
+		pread_faults.interruptions--;
+		errno = EINTR;
+		return -1;
+	}
+	if (pread_faults.bad_offset && offset == pread_faults.bad_offset) {
+		errno = EIO;
+		return -1;
+	}
+	if (pread_faults.most_bytes && length > pread_faults.most_bytes)
+		length = pread_faults.most_bytes;
+	return syscall(SYS_pread64, fd, buffer, length, offset);
+}
+
 static const char *const names[] = { "uring", "pread", "mmap", "auto" };
 #define N_NAMES (sizeof(names) / sizeof(names[0]))
 
@@ -47,7 +70,6 @@ static int set_up(void **state)
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	struct random_state random;
 	struct source *source;
-	int fd;
 
 	fixture->folder = make_folder();
 	fixture->path = path_in(fixture->folder, "file");
@@ -56,10 +78,6 @@ static int set_up(void **state)
 	for (uint32_t i = 0; i < FILE_BYTES; i++)
 		fixture->content[i] = (char)random_next(&random);
 	write_file(fixture->path, fixture->content, FILE_BYTES);
-	/* Dirty pages would be written back in the middle of a test that counts. */
-	fd = open(fixture->path, O_RDONLY);
-	fsync(fd);
-	close(fd);
 	fixture->arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(fixture->arena != MAP_FAILED);
@@ -69,6 +87,16 @@ static int set_up(void **state)
 	}
 	*state = fixture;
 	return 0;
+}
+
+/* Where the file system can: what is read next comes from storage. */
+static void drop_page_cache(const struct fixture *fixture)
+{
+	int fd = open(fixture->path, O_RDONLY | O_CLOEXEC);
+
+	fsync(fd);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	close(fd);
 }
 
 static int tear_down(void **state)
@@ -225,6 +253,7 @@ static void uring_counts_what_the_kernel_counts(void **state)
 		source_close(source);
 		skip();
 	}
+	drop_page_cache(fixture); /* else dirty pages are written when they are read over */
 	read_all(fixture, source, 200, 1000, 4999); /* so that all code is in memory */
 	before = process_io("read_bytes");
 	assert_ok(source_get_counts(source, &counts_before, &err), &err);
@@ -293,11 +322,9 @@ static void mmap_counts_what_the_kernel_counts(void **state)
 	uint64_t before = process_io("read_bytes");
 	struct source *source = open_or_fail(fixture, "mmap", 1);
 	struct source_counts counts;
-	int fd = open(fixture->path, O_RDONLY | O_CLOEXEC);
 	struct error err;
 
-	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* where it works, there will be faults */
-	close(fd);
+	drop_page_cache(fixture);
 	read_all(fixture, source, 200, 1000, 4999);
 	assert_ok(source_get_counts(source, &counts, &err), &err);
 	assert_true(counts.bytes <= process_io("read_bytes") - before);
@@ -380,22 +407,28 @@ static void bad_files_are_refused(void **state)
 static void read_a_cut_file(struct fixture *fixture, const char *name, uint32_t end)
 {
 	struct source *source = open_or_fail(fixture, name, 4);
-	struct source_read across = { .offset = end - 100, .length = 5000 };
+	struct source_read *reads = fixture->reads;
 	struct error err = { 0 };
 	int ret;
 
 	assert_int_equal(truncate(fixture->path, end), 0);
 	read_all(fixture, source, 20, 1000, 1000);
-	give_room(source, &across, 1, fixture->arena);
-	ret = source_submit(source, &across, 1, &err);
+	for (uint32_t i = 0; i < 3; i++)
+		reads[i] = (struct source_read){ .offset = i * 3000, .length = 3000 };
+	reads[1] = (struct source_read){ .offset = end - 100, .length = 5000 };
+	give_room(source, reads, 3, fixture->arena);
+	ret = source_submit(source, reads, 3, &err);
+	/* The one behind it may be done already; if not, it must not be waited for. */
 	if (ret == 0)
-		ret = source_wait(source, &across, 1, &err);
+		ret = source_wait(source, &reads[2], 1, &err);
+	if (ret == 0)
+		ret = source_wait(source, reads, 3, &err);
 	assert_int_equal(ret, -EIO);
 	assert_int_equal(err.code, -EIO);
 	if (!strstr(err.message, fixture->path) || !strstr(err.message, "99900"))
 		fail_msg("'%s' does not say where", err.message);
 	/* From now on it can only be closed. */
-	assert_int_equal(source_wait(source, fixture->reads, 20, &err), -EIO);
+	assert_int_equal(source_wait(source, reads, 1, &err), -EIO);
 	source_close(source);
 	write_file(fixture->path, fixture->content, FILE_BYTES);
 }
@@ -409,13 +442,48 @@ static void a_cut_file_is_an_error(void **state)
 			read_a_cut_file(fixture, names[n], 100000); /* not a multiple of 512 */
 }
 
+static void short_and_interrupted_preads_go_on(void **state)
+{
+	struct fixture *fixture = *state;
+	struct source *source = open_or_fail(fixture, "pread", 1);
+	struct source_counts counts;
+	struct error err;
+
+	pread_faults.most_bytes = 400;
+	pread_faults.interruptions = 5;
+	read_all(fixture, source, 10, 1000, 5000);
+	assert_int_equal(pread_faults.interruptions, 0);
+	assert_ok(source_get_counts(source, &counts, &err), &err);
+	assert_int_equal(counts.reads, 10 * 3);
+	assert_int_equal(counts.bytes, 10 * (1000 + 600 + 200));
+	pread_faults.most_bytes = 0;
+	source_close(source);
+}
+
+static void a_failing_pread_is_an_error(void **state)
+{
+	struct fixture *fixture = *state;
+	struct source *source = open_or_fail(fixture, "pread", 1);
+	struct source_read read = { .offset = 7000, .length = 10, .room = fixture->arena };
+	struct error err;
+
+	pread_faults.bad_offset = 7000;
+	assert_ok(source_submit(source, &read, 1, &err), &err);
+	assert_int_equal(source_wait(source, &read, 1, &err), -EIO);
+	assert_non_null(strstr(err.message, fixture->path));
+	assert_non_null(strstr(err.message, "offset 7000: Input/output error"));
+	pread_faults.bad_offset = 0;
+	source_close(source);
+}
+
+/* Once a source is closed nothing arrives in its arena any more. */
 static void closing_with_reads_in_flight(void **state)
 {
 	struct fixture *fixture = *state;
 	struct error err;
 
 	for (size_t n = 0; n < N_NAMES; n++) {
-		char *arena;
+		char *arena, *end;
 		struct source *source;
 
 		if (missing_here(fixture, names[n]))
@@ -423,14 +491,19 @@ static void closing_with_reads_in_flight(void **state)
 		arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		assert_true(arena != MAP_FAILED);
-		assert_ok(source_open(names[n], fixture->path, arena, ARENA_BYTES, 8, &source,
+		drop_page_cache(fixture);
+		assert_ok(source_open(names[n], fixture->path, arena, ARENA_BYTES, 64, &source,
 				      &err), &err);
-		for (uint32_t i = 0; i < 200; i++)
-			fixture->reads[i] = (struct source_read){ .offset = i * 4096,
-								  .length = 8192 };
-		give_room(source, fixture->reads, 200, arena);
-		assert_ok(source_submit(source, fixture->reads, 200, &err), &err);
+		for (uint32_t i = 0; i < 100; i++)
+			fixture->reads[i] = (struct source_read){ .offset = i * 9001,
+								  .length = 5000 };
+		end = give_room(source, fixture->reads, 100, arena);
+		assert_ok(source_submit(source, fixture->reads, 100, &err), &err);
 		source_close(source);
+		memset(arena, 0x55, (size_t)(end - arena));
+		usleep(20000);
+		for (char *at = arena; at < end; at++)
+			assert_int_equal(*at, 0x55);
 		munmap(arena, ARENA_BYTES);
 	}
 }
@@ -451,6 +524,7 @@ struct denied_run {
 	int ret;
 	struct error err;
 	bool same;
+	struct source_counts counts;
 	char used[16];
 	char description[256];
 };
@@ -480,6 +554,7 @@ static void *run_denied(void *arg)
 	struct source_read *reads = run->fixture->reads;
 	struct source *source;
 
+	drop_page_cache(run->fixture);
 	run->filtered = deny(&run->denial);
 	run->ret = source_open(run->name, run->fixture->path, run->fixture->arena, ARENA_BYTES, 8,
 			       &source, &run->err);
@@ -494,6 +569,7 @@ static void *run_denied(void *arg)
 	if (run->ret == 0)
 		run->ret = source_wait(source, reads, 100, &run->err);
 	run->same = run->ret == 0 && same_content(run->fixture, reads, 100);
+	source_get_counts(source, &run->counts, NULL);
 	source_close(source);
 	return NULL;
 }
@@ -519,6 +595,7 @@ static void without_io_uring_auto_uses_pread(void **state)
 
 	assert_ok(run.ret, &run.err);
 	assert_true(run.same);
+	assert_int_equal(run.counts.reads, 100);
 	assert_string_equal(run.used, "pread");
 	assert_non_null(strstr(run.description, "Operation not permitted"));
 
@@ -534,6 +611,7 @@ static void without_locked_memory_buffers_are_plain(void **state)
 
 	assert_ok(run.ret, &run.err);
 	assert_true(run.same);
+	assert_int_equal(run.counts.reads, 100);
 	assert_non_null(strstr(run.description, "plain buffers"));
 }
 
@@ -546,6 +624,7 @@ static void without_direct_io_the_page_cache_is_used(void **state)
 
 	assert_ok(run.ret, &run.err);
 	assert_true(run.same);
+	assert_int_equal(run.counts.reads, 100);
 	assert_non_null(strstr(run.description, "page cache"));
 }
 
@@ -556,6 +635,7 @@ static void a_refused_trial_read_means_no_direct_io(void **state)
 
 	assert_ok(run.ret, &run.err);
 	assert_true(run.same);
+	assert_int_equal(run.counts.reads, 100);
 	assert_non_null(strstr(run.description, "page cache"));
 }
 
@@ -563,6 +643,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cut_file_is_an_error),
+		cmocka_unit_test(a_failing_pread_is_an_error),
 		cmocka_unit_test(a_refused_trial_read_means_no_direct_io),
 		cmocka_unit_test(bad_files_are_refused),
 		cmocka_unit_test(bad_requests_are_refused),
@@ -571,6 +652,7 @@ int main(void)
 		cmocka_unit_test(exactly_the_asked_bytes),
 		cmocka_unit_test(mmap_counts_what_the_kernel_counts),
 		cmocka_unit_test(pread_counts_what_the_kernel_counts),
+		cmocka_unit_test(short_and_interrupted_preads_go_on),
 		cmocka_unit_test(uring_counts_what_the_kernel_counts),
 		cmocka_unit_test(without_direct_io_the_page_cache_is_used),
 		cmocka_unit_test(without_io_uring_auto_uses_pread),
