@@ -27,8 +27,9 @@ int order_method_parse(const char *name);
  * The greedy search of arXiv 2410.19274 section 4.2: all pairs from the most
  * often co-activated down (ties by the lower, then the higher index); a pair is
  * linked when both neurons have fewer than two links and are not yet on the same
- * path (union-find). The paths that remain are joined end to end, in the order
- * of their most frequent neuron; neurons that never fired come last.
+ * path. The paths that remain are joined end to end, in the order of their most
+ * frequent neuron (ties: lowest index), each from its more frequent end (ties:
+ * lower index); neurons that never fired come last, by index.
  */
 int order_linked(const struct coactivation *coactivation, uint32_t *slot_to_neuron,
 		 struct error *err);
