@@ -28,7 +28,7 @@ struct placement {
 	uint32_t n_layers;
 	uint32_t n_neurons;
 	uint64_t model_id;
-	uint64_t n_tokens; /* of trace that it was made from */
+	uint64_t n_tokens; /* from which it was made */
 	struct placement_layer *layers; /* (n_layers) */
 };
 
