@@ -32,7 +32,7 @@ WARNINGS = -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wold-style-de
 CPPFLAGS = -Iruntime
 CFLAGS = -std=gnu11 $(WARNINGS) $(OPTIMIZE) -pthread -MMD -MP
 LDFLAGS = -pthread
-LDLIBS = -ljansson -lpcre2-8 -luring -lxxhash -lzip -lm
+LDLIBS = -ljansson -lpcre2-8 -luring -lxxhash -lzip -llapacke -llapack -lblas -lm
 
 # Everything below cli/, in the order in which rooms may depend on each other.
 runtime_rooms = base model placement storage infer

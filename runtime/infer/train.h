@@ -35,7 +35,10 @@ struct train_options {
 
 #define TRAIN_DEFAULT_RATIO 1.5
 
-/* On the tokens kept away from the regression, by layer. */
+/*
+ * On the tokens kept away from the regression, by layer. Shares are of all neurons;
+ * recall and precision count neurons, and are 1 where nothing fired or was wanted.
+ */
 struct train_layer_report {
 	double active_share;
 	double wanted_share;
@@ -47,15 +50,23 @@ struct train_report {
 	uint32_t n_layers;
 	uint32_t rank;
 	uint64_t n_tokens; /* for the regression */
-	uint64_t n_unseen; /* for the thresholds */
+	/*
+	 * For the thresholds and the figures below. 0: the trace is too short to keep a
+	 * chunk away, and both come from the tokens of the regression.
+	 */
+	uint64_t n_unseen;
 	uint64_t predictor_bytes; /* DRAM that it takes in a run */
 	struct train_layer_report *layers; /* (n_layers) */
 };
 
 /*
- * `trace` must come from the model, with inputs. Peak memory is a few d_model^2
- * matrices of doubles, one layer's bundles, and the predictor. The same arguments
- * give the same predictor, whatever the pool. The caller frees both results.
+ * `trace` must come from the model, with inputs and at least d_model tokens for the
+ * regression, or it is refused (-EINVAL). Peak memory is eight d_model^2 matrices of
+ * doubles, two layers' worth of FFN weights, and the predictor. With N tokens, time
+ * goes mostly into N * 3 d_model^2 operations per layer for the covariances, as much
+ * as for three matrices of d_model^2 in a run of N tokens. The same arguments give
+ * the same predictor, whatever the pool. Progress counts operations, about. The
+ * caller frees both results.
  */
 int train_predictor(const struct model_file *model, const struct trace *trace,
 		    const struct train_options *options, struct thread_pool *pool,
