@@ -7,6 +7,7 @@
  *   LANES          f32 elements of a vector
  *   vec            a vector of LANES floats
  *   load_f16(p)    LANES halves at p, widened to a vec
+ *   fold(v)        the sum of a vec's elements, always in the same order
  *
  * The dot product of one row and one token always runs the same way: one vector
  * of partial sums over the whole vectors, folded in a fixed order, then the rest
@@ -31,17 +32,6 @@ static inline vec load_f32(const float *p)
 static inline void store_f32(float *p, vec v)
 {
 	memcpy(p, &v, sizeof(v));
-}
-
-static inline float fold(vec v)
-{
-	float lanes[LANES];
-
-	memcpy(lanes, &v, sizeof(v));
-	for (size_t width = LANES / 2; width; width /= 2)
-		for (size_t i = 0; i < width; i++)
-			lanes[i] += lanes[i + width];
-	return lanes[0];
 }
 
 /*

@@ -16,5 +16,10 @@ static inline vec load_f16(const uint16_t *p)
 	return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 }
 
+static inline float fold(vec v)
+{
+	return vaddvq_f32(v);
+}
+
 #include "infer/kernels_impl.h"
 #endif

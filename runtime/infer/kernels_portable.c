@@ -15,4 +15,9 @@ static inline vec load_f16(const uint16_t *p)
 	return (vec){ f16_to_f32(p[0]), f16_to_f32(p[1]), f16_to_f32(p[2]), f16_to_f32(p[3]) };
 }
 
+static inline float fold(vec v)
+{
+	return (v[0] + v[2]) + (v[1] + v[3]);
+}
+
 #include "infer/kernels_impl.h"
