@@ -14,7 +14,11 @@
 #include "storage/bundle_request.h"
 
 #define LAYERS_IN_FLIGHT 2
-#define DEFAULT_QUEUE_DEPTH 64
+/*
+ * Saturating a device takes 64. But what is beyond the depth starts only in later
+ * calls, and while a layer computes there are none: so cover a whole layer's reads.
+ */
+#define DEFAULT_QUEUE_DEPTH 256
 #define DEFAULT_STAGING_BYTES (UINT64_C(64) << 20)
 /* Larger I/Os gain nothing on flash, and the block layer splits them anyway. */
 #define MAX_READ_BYTES (1u << 20)

@@ -43,7 +43,7 @@ struct bundle_store_options {
 	const char *source; /* see source_open() */
 	double cache_ratio; /* share of all bundles kept in DRAM, 0 to 1 */
 	uint64_t staging_bytes; /* for each of the two layers in flight; 0: up to 64 MiB */
-	uint32_t queue_depth; /* 0: 64 */
+	uint32_t queue_depth; /* 0: 256 */
 	struct device_cost cost;
 	uint64_t gap_bytes; /* collapse limit; usually device_break_even_bytes(cost) */
 };

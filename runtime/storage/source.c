@@ -62,8 +62,8 @@ static int start_named(struct source *source, const char *name, struct error *er
 			return source->ops->start(source, err);
 		}
 	}
-	return error_set(err, -EINVAL, "no source is named '%s'; there are auto, uring, pread, mmap",
-			 name);
+	return error_set(err, -EINVAL,
+			 "no source is named '%s'; there are auto, uring, pread, mmap", name);
 }
 
 int source_open(const char *name, const char *path, void *arena, size_t arena_bytes,
@@ -141,16 +141,18 @@ static int check_read(const struct source *source, const struct source_read *rea
 	uintptr_t begin = (uintptr_t)source->arena, at = (uintptr_t)read->room;
 
 	if (read->length == 0 || read->length > SOURCE_MAX_LENGTH)
-		return error_set(err, -EINVAL, "%s: a read of %u bytes at offset %llu", source->path,
-				 read->length, (unsigned long long)read->offset);
-	if (read->offset > source->file_bytes || read->length > source->file_bytes - read->offset)
+		return error_set(err, -EINVAL, "%s: a read of %u bytes at offset %llu",
+				 source->path, read->length, (unsigned long long)read->offset);
+	if (read->offset > source->file_bytes ||
+	    read->length > source->file_bytes - read->offset)
 		return error_set(err, -EINVAL,
 				 "%s: %u bytes at offset %llu lie beyond its end at %llu",
 				 source->path, read->length, (unsigned long long)read->offset,
 				 (unsigned long long)source->file_bytes);
 	if (room && (at < begin || at - begin > source->arena_bytes ||
 		     room > source->arena_bytes - (at - begin)))
-		return error_set(err, -EINVAL, "%s: no room in the arena for %u bytes of offset %llu",
+		return error_set(err, -EINVAL,
+				 "%s: no room in the arena for %u bytes of offset %llu",
 				 source->path, read->length, (unsigned long long)read->offset);
 	return 0;
 }
