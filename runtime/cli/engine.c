@@ -30,7 +30,7 @@ size_t engine_add_specs(struct engine_options *options, struct option_spec *spec
 	specs[n++] = (struct option_spec){ "batch", 0, OPTION_U32, &options->batch,
 		"N: tokens of a prompt that pass a layer together (256)" };
 	specs[n++] = (struct option_spec){ "queue-depth", 0, OPTION_U32, &options->queue_depth,
-		"N: most reads in flight (64)" };
+		"N: most reads in flight (256)" };
 	specs[n++] = (struct option_spec){ "gap", 0, OPTION_U64, &options->gap_bytes,
 		"BYTES: read over gaps of at most this (16506)" };
 	return n;
