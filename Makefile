@@ -78,7 +78,14 @@ $(unit_programs) $(integration_programs): $(BUILD)/%: $(BUILD)/%.o $(test_helper
 		$(BUILD)/libruntime.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(TEST_LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
 
-check: all $(unit_programs) $(integration_programs)
+# Linked once; several tests and the demo read it.
+demo_model = tests/data/demo-model
+demo_texts = $(sort $(wildcard $(demo_model)/corpus/*.txt))
+$(BUILD)/demo/linked.gguf: $(BUILD)/colink $(demo_texts) $(demo_model)/model.safetensors
+	@mkdir -p $(@D)
+	$(BUILD)/colink link $(demo_model) -o $@ $(demo_texts:%=--text %)
+
+check: all $(unit_programs) $(integration_programs) $(BUILD)/demo/linked.gguf
 	tests/run --build $(BUILD) $(unit_programs) $(integration_programs) $(integration_scripts)
 
 demo: all

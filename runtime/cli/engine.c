@@ -87,9 +87,12 @@ int engine_start(struct engine *engine, const struct engine_options *options,
 	ret = session_open(engine->model, &session_options, &engine->session, err);
 	if (ret == 0)
 		ret = usage_create(&engine->model->config, &engine->usage, err);
-	if (ret == 0)
-		session_observe(engine->session, &engine->usage->observer);
-	return ret;
+	if (ret < 0)
+		return ret;
+	session_observe(engine->session, &engine->usage->observer);
+	/* Without these counts "kernel" is left out; nothing depends on it. */
+	engine->kernel_counts = proc_io_read(&engine->before) == 0;
+	return 0;
 }
 
 void engine_close(struct engine *engine)
@@ -162,12 +165,26 @@ static double per(double amount, double count)
 	return count > 0 ? amount / count : 0;
 }
 
+static void add_kernel_counts(json_t *object, const struct engine *engine)
+{
+	const struct proc_io *before = &engine->before;
+	struct proc_io now;
+
+	if (!engine->kernel_counts || proc_io_read(&now) < 0)
+		return;
+	json_object_set_new(object, "kernel", json_pack("{s:I, s:I, s:I}",
+		"read_bytes", (json_int_t)(now.read_bytes - before->read_bytes),
+		"rchar", (json_int_t)(now.rchar - before->rchar),
+		"syscr", (json_int_t)(now.syscr - before->syscr)));
+}
+
 json_t *engine_io_json(const struct engine *engine, const struct bundle_store_stats *stats)
 {
 	const struct bundle_store *store = session_store(engine->session);
 	double tokens = (double)engine->usage->n_tokens;
+	json_t *object;
 
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}",
+	object = json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}",
 		"source", bundle_store_source_name(store),
 		"detail", bundle_store_describe(store),
 		"reads", (json_int_t)stats->reads,
@@ -178,6 +195,8 @@ json_t *engine_io_json(const struct engine *engine, const struct bundle_store_st
 		"cache_hit_share", per((double)stats->cached_bundles, (double)stats->wanted_bundles),
 		"reads_per_token", per((double)stats->reads, tokens),
 		"predicted_ms_per_token", per(stats->predicted_us * 1e-3, tokens));
+	add_kernel_counts(object, engine);
+	return object;
 }
 
 double engine_read_share(const struct engine *engine, const struct bundle_store_stats *stats)

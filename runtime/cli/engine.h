@@ -3,6 +3,7 @@
 #ifndef COLINK_CLI_ENGINE_H
 #define COLINK_CLI_ENGINE_H
 
+#include "base/proc_io.h"
 #include "cli/cli.h"
 #include "infer/session.h"
 #include "infer/usage.h"
@@ -29,6 +30,8 @@ int engine_check(const struct command *command, const struct engine_options *opt
 struct bundle_store_options engine_store_options(const struct engine_options *options);
 
 struct engine {
+	struct proc_io before; /* what the kernel had counted when the session was opened */
+	bool kernel_counts; /* that is known */
 	struct model *model;
 	struct session *session;
 	struct usage *usage;
@@ -48,7 +51,10 @@ int engine_encode(const struct model *model, const char *text, bool add_bos, uin
 int engine_encode_files(const struct tokenizer *tokenizer, const struct string_list *files,
 			uint32_t **ids, size_t *count, struct error *err);
 
-/* "io": {...} of design.md; per token over all tokens the session has read. */
+/*
+ * "io": {...}: what the session read, per token over all its tokens. "kernel" in it
+ * is what /proc/self/io counted for the whole process in the same time.
+ */
 json_t *engine_io_json(const struct engine *engine, const struct bundle_store_stats *stats);
 
 /* Bytes from storage as a share of all bundles, once per token. */

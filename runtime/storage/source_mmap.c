@@ -12,7 +12,6 @@
 #include "storage/source_ops.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,35 +19,27 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "base/proc_io.h"
+
 struct mapping {
 	const char *bytes;
 	struct source_counts at_start;
 	bool counted; /* at_start is known */
 };
 
-static int bytes_from_storage(uint64_t *bytes)
-{
-	FILE *file = fopen("/proc/self/io", "re");
-	char line[128];
-	int ret = -ENODATA;
-
-	if (!file)
-		return -errno;
-	while (ret < 0 && fgets(line, sizeof(line), file))
-		if (sscanf(line, "read_bytes: %" SCNu64, bytes) == 1)
-			ret = 0;
-	fclose(file);
-	return ret;
-}
-
 static int process_counts(struct source_counts *counts)
 {
+	struct proc_io io;
 	struct rusage usage;
+	int ret = proc_io_read(&io);
 
+	if (ret < 0)
+		return ret;
 	if (getrusage(RUSAGE_SELF, &usage) < 0)
 		return -errno;
 	counts->reads = (uint64_t)usage.ru_majflt;
-	return bytes_from_storage(&counts->bytes);
+	counts->bytes = io.read_bytes;
+	return 0;
 }
 
 static int mmap_start(struct source *source, struct error *err)

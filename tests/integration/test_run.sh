@@ -1,0 +1,114 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# colink run, eval and logits on the linked demo model: the same text from every
+# source, cache size and number of threads; counts that agree with the kernel's;
+# the quality that sparse inference has to keep.
+. "$COLINK_TOP/tests/helpers/tap.sh"
+
+linked=$COLINK_BUILD/demo/linked.gguf
+heldout=$data/demo-model/heldout.txt
+prompt='And it came to pass in those days, that the king of'
+
+run() { "$COLINK" run "$linked" -p "$prompt" -n 32 --ignore-eos --json "$@"; }
+
+# holds FILTER FILE: jq's filter is true of a JSON file.
+holds() { jq -e "$1" "$2" >/dev/null || { echo "# not so: $1"; cat "$2"; return 1; }; }
+
+sources='pread mmap'
+run --io uring >"$work/reference.json" 2>/dev/null && sources="uring $sources"
+run --io pread >"$work/reference.json"
+
+same_tokens() {
+	run "$@" >"$work/run.json" || return 1
+	[ "$(jq -c .tokens "$work/run.json")" = "$(jq -c .tokens "$work/reference.json")" ]
+}
+
+for source in $sources; do
+	for ratio in 0 0.05 0.5 1; do
+		for threads in 1 2; do
+			check "same tokens: $source, cache ratio $ratio, $threads threads" \
+				same_tokens --io $source --cache-ratio $ratio --threads $threads
+		done
+	done
+done
+for option in '--batch 1' '--batch 5' '--gap 0' '--gap 100000000' '--queue-depth 1'; do
+	# shellcheck disable=SC2086
+	check "same tokens: $option" same_tokens --io auto $option
+done
+
+check 'every key of run is there' holds '
+	(.tokens | length) == 32 and (.text | type) == "string" and .prompt_tokens[0] == 2 and
+	.tokens_per_s > 0 and .ffn_active_share > 0 and .ffn_wanted_share > .ffn_active_share and
+	.ffn_read_share > 0 and .io.reads > 0 and .io.bytes >= .io.wanted_bytes and
+	.io.run_length_mean > 1 and .io.wait_ms_per_token >= 0 and
+	.io.cache_hit_share > 0 and .io.source == "pread"' "$work/reference.json"
+
+case $sources in
+uring*)
+	run --io uring --cache-ratio 0 >"$work/uring.json"
+	if jq -e '.io.detail | contains("O_DIRECT")' "$work/uring.json" >/dev/null; then
+		check 'uring: bytes are what the kernel counted' \
+			holds '.io.bytes == .io.kernel.read_bytes' "$work/uring.json"
+	else
+		skip 'uring: bytes are what the kernel counted' 'no O_DIRECT on this file system'
+	fi
+	;;
+*)
+	skip 'uring' 'io_uring is not to be had here'
+	;;
+esac
+run --io pread --cache-ratio 0 >"$work/pread.json"
+# The kernel also counted the reading of /proc/self/io itself: two reads, some 100 bytes.
+check 'pread: reads and bytes are what the kernel counted' holds '
+	.io.kernel.syscr - .io.reads >= 0 and .io.kernel.syscr - .io.reads < 8 and
+	.io.kernel.rchar - .io.bytes >= 0 and .io.kernel.rchar - .io.bytes < 4096' "$work/pread.json"
+run --io mmap --cache-ratio 0 >"$work/mmap.json"
+check 'mmap: bytes are what the kernel counted' \
+	holds '.io.bytes == .io.kernel.read_bytes' "$work/mmap.json"
+
+check 'no cache, no hits' holds '.io.cache_hit_share == 0' "$work/pread.json"
+run --cache-ratio 1 --io pread >"$work/cached.json"
+check 'a full cache reads less' \
+	test "$(jq .io.bytes "$work/cached.json")" -lt "$(jq .io.bytes "$work/pread.json")"
+run --gap 0 --cache-ratio 0 --io pread >"$work/plain.json"
+check 'without collapse only what is wanted is read' \
+	holds '.io.bytes == .io.wanted_bytes and .ffn_read_share <= .ffn_wanted_share' \
+	"$work/plain.json"
+
+"$COLINK" eval "$linked" --text "$heldout" --json >"$work/eval.json" 2>/dev/null
+perplexity=$(jq .perplexity "$data/demo-model/reference/perplexity.json")
+active=$(jq .active_share_mean "$data/demo-model/reference/perplexity.json")
+check 'sparse perplexity is within 1 % of dense' \
+	holds ".perplexity / $perplexity < 1.01 and .perplexity / $perplexity > 0.99" "$work/eval.json"
+check 'at most twice as many neurons are wanted as fire' \
+	holds ".ffn_wanted_share / $active < 2 and .ffn_wanted_share > .ffn_active_share" \
+	"$work/eval.json"
+check 'every key of eval is there' \
+	holds '.nll > 0 and .tokens == 15582 and .predictor.recall > 0.8 and .predictor.precision > 0.4' \
+	"$work/eval.json"
+check 'eval counts each token once in shorter windows too' holds '.tokens == 15582' \
+	<("$COLINK" eval "$linked" --text "$heldout" --ctx 128 --json 2>/dev/null)
+
+sampled() { run --temp 1 --top-k 50 --top-p 0.95 --seed "$1" | jq -c .tokens; }
+check 'a seed repeats' test "$(sampled 7)" = "$(sampled 7)"
+check 'another seed differs' test "$(sampled 7)" != "$(sampled 8)"
+
+plain=$("$COLINK" run "$linked" -p "$prompt" -n 32 --ignore-eos 2>/dev/null)
+check 'streamed text is the text of the JSON' \
+	test "$plain" = "$(jq -r .text "$work/reference.json")"
+check 'generation ends where the context does' \
+	holds '(.tokens | length) + (.prompt_tokens | length) == 513' \
+	<("$COLINK" run "$linked" -p "$prompt" -n 100000 --ignore-eos --json)
+
+ids=$(jq -r '.prompt_tokens | map(tostring) | join(",")' "$work/reference.json")
+"$COLINK" logits "$linked" --ids "$ids" --json >"$work/ids.json"
+"$COLINK" logits "$linked" -p "$prompt" --json >"$work/text.json"
+check 'logits by ids and by text are the same' cmp -s "$work/ids.json" "$work/text.json"
+check 'the best logit is the first token made' holds \
+	"(.logits | length) == 4096 and (.logits | index(max)) == $(jq '.tokens[0]' "$work/reference.json")" \
+	"$work/ids.json"
+check 'tokenize gives the ids of run' \
+	test "$("$COLINK" tokenize "$linked" -p "$prompt" --json | jq -c .ids)" = \
+	"$(jq -c .prompt_tokens "$work/reference.json")"
+finish
