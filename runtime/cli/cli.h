@@ -104,8 +104,8 @@ double now_seconds(void);
 /* --- progress_bar.c --- */
 
 /*
- * A bar with the time left on stderr when that is a terminal; otherwise one line
- * per step when it is done. One step at a time.
+ * A bar with the time left on stderr when that is a terminal, and how long the step
+ * took when it is done; nothing otherwise. One step at a time.
  */
 struct progress_bar {
 	struct progress progress; /* give this to the work */

@@ -8,12 +8,14 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "cli/engine.h"
 #include "cli/steps.h"
 #include "model/model_file.h"
@@ -40,6 +42,8 @@ enum scratch_file {
 static struct {
 	char *folder;
 	char *files[SCRATCH_FILES];
+	/* The names under which these and the output are written (base/file.h). */
+	char *unfinished[SCRATCH_FILES + 1];
 } scratch;
 
 /* Only unlink() and rmdir(), which signal handlers may call. */
@@ -48,6 +52,9 @@ static void scratch_remove(void)
 	for (int i = 0; i < SCRATCH_FILES; i++)
 		if (scratch.files[i])
 			unlink(scratch.files[i]);
+	for (int i = 0; i < SCRATCH_FILES + 1; i++)
+		if (scratch.unfinished[i])
+			unlink(scratch.unfinished[i]);
 	if (scratch.folder)
 		rmdir(scratch.folder);
 }
@@ -61,29 +68,51 @@ static void remove_and_die(int signal_number)
 
 static void scratch_free(void)
 {
-	for (int i = 0; i < SCRATCH_FILES; i++) {
+	for (int i = 0; i < SCRATCH_FILES; i++)
 		free(scratch.files[i]);
-		scratch.files[i] = NULL;
-	}
+	for (int i = 0; i < SCRATCH_FILES + 1; i++)
+		free(scratch.unfinished[i]);
 	free(scratch.folder);
-	scratch.folder = NULL;
+	memset(&scratch, 0, sizeof(scratch));
+}
+
+/* A name put together from parts; NULL when there is no memory for it. */
+static char *name(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *name(const char *format, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	return text;
+}
+
+static bool scratch_name(const char *output)
+{
+	static const char *const names[SCRATCH_FILES] = { "model.gguf", "trace", "placement",
+							  "predictor" };
+	long pid = getpid();
+	bool complete;
+
+	scratch.folder = name("%s.link-%ld", output, pid);
+	scratch.unfinished[SCRATCH_FILES] = name("%s.tmp-%ld", output, pid);
+	complete = scratch.folder && scratch.unfinished[SCRATCH_FILES];
+	for (int i = 0; i < SCRATCH_FILES && complete; i++) {
+		scratch.files[i] = name("%s/%s", scratch.folder, names[i]);
+		scratch.unfinished[i] = name("%s/%s.tmp-%ld", scratch.folder, names[i], pid);
+		complete = scratch.files[i] && scratch.unfinished[i];
+	}
+	return complete;
 }
 
 static int scratch_create(const char *output, struct error *err)
 {
-	static const char *const names[SCRATCH_FILES] = { "model.gguf", "trace", "placement",
-							  "predictor" };
-
-	if (asprintf(&scratch.folder, "%s.link-%ld", output, (long)getpid()) < 0) {
-		scratch.folder = NULL;
+	if (!scratch_name(output))
 		return error_no_memory(err, output);
-	}
-	for (int i = 0; i < SCRATCH_FILES; i++) {
-		if (asprintf(&scratch.files[i], "%s/%s", scratch.folder, names[i]) < 0) {
-			scratch.files[i] = NULL;
-			return error_no_memory(err, output);
-		}
-	}
 	if (mkdir(scratch.folder, 0777) < 0)
 		return error_set(err, -errno, "%s: cannot create: %s", scratch.folder,
 				 strerror(errno));
@@ -108,11 +137,46 @@ static int break_even_bundles(const char *model, uint32_t *gap, struct error *er
 	return 0;
 }
 
+enum link_step {
+	STEP_IMPORT,
+	STEP_TRACE,
+	STEP_PLACE,
+	STEP_TRAIN,
+	STEP_PACK,
+	LINK_STEPS,
+};
+
+static const char *const step_names[LINK_STEPS] = { "import", "trace", "place", "train", "pack" };
+
 struct link_result {
+	double seconds[LINK_STEPS];
 	struct record_result record;
 	struct placement_report *place;
 	struct train_report *train;
 };
+
+/* Seconds since the mark, which moves on. */
+static double lap(double *mark)
+{
+	double now = now_seconds(), seconds = now - *mark;
+
+	*mark = now;
+	return seconds;
+}
+
+/* A missing text should not show only after a long import. */
+static int check_texts(const struct string_list *texts, struct error *err)
+{
+	for (size_t i = 0; i < texts->count; i++) {
+		uint64_t size;
+		int fd = file_open_read(texts->values[i], &size, err);
+
+		if (fd < 0)
+			return fd;
+		close(fd);
+	}
+	return 0;
+}
 
 static int do_steps(const struct link_options *options, struct link_result *result,
 		    struct error *err)
@@ -138,26 +202,42 @@ static int do_steps(const struct link_options *options, struct link_result *resu
 		.output = scratch.files[SCRATCH_PREDICTOR],
 		.threads = options->threads,
 	};
+	double mark = now_seconds();
 	int ret;
 
 	ret = step_import(options->source, trace.model, err);
+	result->seconds[STEP_IMPORT] = lap(&mark);
 	if (ret == 0)
 		ret = break_even_bundles(trace.model, &place.gap, err);
 	if (ret == 0)
 		ret = step_trace(&trace, &result->record, err);
+	result->seconds[STEP_TRACE] = lap(&mark);
 	if (ret == 0)
 		ret = step_place(&place, &result->place, err);
+	result->seconds[STEP_PLACE] = lap(&mark);
 	if (ret == 0)
 		ret = step_train(&train, &result->train, err);
+	result->seconds[STEP_TRAIN] = lap(&mark);
 	if (ret == 0)
 		ret = step_pack(trace.model, place.output, train.output, options->output, err);
+	result->seconds[STEP_PACK] = lap(&mark);
 	return ret;
+}
+
+static json_t *seconds_json(const struct link_result *result)
+{
+	json_t *object = json_object();
+
+	for (int i = 0; i < LINK_STEPS; i++)
+		json_object_set_new(object, step_names[i], json_real(result->seconds[i]));
+	return object;
 }
 
 static json_t *link_json(const struct link_options *options, const struct link_result *result)
 {
-	return json_pack("{s:s, s:I, s:f, s:o, s:o}",
+	return json_pack("{s:s, s:o, s:I, s:f, s:o, s:o}",
 		"output", options->output,
+		"seconds", seconds_json(result),
 		"tokens", (json_int_t)result->record.n_tokens,
 		"ffn_active_share", result->record.active_share,
 		"place", place_report_json(result->place),
@@ -169,7 +249,9 @@ static int link_model(const struct link_options *options, struct error *err)
 	struct link_result result = { 0 };
 	int ret;
 
-	ret = scratch_create(options->output, err);
+	ret = check_texts(&options->texts, err);
+	if (ret == 0)
+		ret = scratch_create(options->output, err);
 	if (ret == 0)
 		ret = do_steps(options, &result, err);
 	scratch_remove();
@@ -182,9 +264,12 @@ static int link_model(const struct link_options *options, struct error *err)
 		show_place_report(result.place);
 		printf("\n");
 		show_train_report(result.train);
-		printf("\n%s: linked from %llu tokens, of whose neurons %.2f %% fire\n",
+		printf("\n%s: linked from %llu tokens, of whose neurons %.2f %% fire;",
 		       options->output, (unsigned long long)result.record.n_tokens,
 		       100 * result.record.active_share);
+		for (int i = 0; i < LINK_STEPS; i++)
+			printf(" %s %.1f s%s", step_names[i], result.seconds[i],
+			       i + 1 < LINK_STEPS ? "," : "\n");
 		ret = finish_output(err);
 	}
 out:

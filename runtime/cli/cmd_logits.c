@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* colink logits: what the model thinks of the next token, as raw numbers. */
+/*
+ * colink logits: what the model thinks of the next token, as raw numbers. Dense by
+ * default: the numbers of other implementations are what these are compared with.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +18,7 @@ struct logits_options {
 	struct engine_options engine;
 	const char *prompt;
 	const char *ids;
-	bool dense;
+	bool sparse;
 	bool json;
 };
 
@@ -110,7 +113,7 @@ static int compute(struct engine *engine, const struct logits_options *options, 
 	if (!*logits)
 		return error_no_memory(err, "logits");
 	ret = engine_start(engine, &options->engine,
-			   options->dense ? SESSION_DENSE : SESSION_SPARSE, (uint32_t)*n_ids, err);
+			   options->sparse ? SESSION_SPARSE : SESSION_DENSE, (uint32_t)*n_ids, err);
 	if (ret == 0)
 		ret = generate_prompt(engine->session, *ids, *n_ids, err);
 	if (ret == 0)
@@ -148,7 +151,8 @@ int cmd_logits(const struct command *command, int argc, char **argv)
 	struct option_spec specs[4 + ENGINE_SPECS] = {
 		{ "prompt", 'p', OPTION_STRING, &options.prompt, "TEXT: what precedes" },
 		{ "ids", 0, OPTION_STRING, &options.ids, "N,N,...: token ids that precede, as they are" },
-		{ "dense", 0, OPTION_FLAG, &options.dense, "compute every neuron" },
+		{ "sparse", 0, OPTION_FLAG, &options.sparse,
+		  "compute only what the predictor asks for (default: every neuron)" },
 		{ "json", 0, OPTION_FLAG, &options.json, "print one JSON object with all logits" },
 	};
 	size_t n_specs = engine_add_specs(&options.engine, specs, 4);

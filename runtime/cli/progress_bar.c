@@ -47,8 +47,9 @@ void progress_begin(struct progress_bar *bar, const char *step)
 
 void progress_end(struct progress_bar *bar, bool done)
 {
-	if (bar->terminal)
-		fprintf(stderr, "\r\033[K");
+	if (!bar->terminal)
+		return;
+	fprintf(stderr, "\r\033[K");
 	if (done)
 		fprintf(stderr, "%-7s %6.1f s\n", bar->step, now_seconds() - bar->started);
 }

@@ -102,8 +102,8 @@ check 'generation ends where the context does' \
 	<("$COLINK" run "$linked" -p "$prompt" -n 100000 --ignore-eos --json)
 
 ids=$(jq -r '.prompt_tokens | map(tostring) | join(",")' "$work/reference.json")
-"$COLINK" logits "$linked" --ids "$ids" --json >"$work/ids.json"
-"$COLINK" logits "$linked" -p "$prompt" --json >"$work/text.json"
+"$COLINK" logits "$linked" --sparse --ids "$ids" --json >"$work/ids.json"
+"$COLINK" logits "$linked" --sparse -p "$prompt" --json >"$work/text.json"
 check 'logits by ids and by text are the same' cmp -s "$work/ids.json" "$work/text.json"
 check 'the best logit is the first token made' holds \
 	"(.logits | length) == 4096 and (.logits | index(max)) == $(jq '.tokens[0]' "$work/reference.json")" \

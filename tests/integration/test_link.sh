@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# colink link and its steps on the demo model: reproducible, verified, and with the
+# savings in reads that placement has to bring on text that it did not see.
+. "$COLINK_TOP/tests/helpers/tap.sh"
+
+model=$data/demo-model
+linked=$COLINK_BUILD/demo/linked.gguf
+texts=()
+for text in "$model"/corpus/*.txt; do
+	texts+=(--text "$text")
+done
+
+quietly() { "$COLINK" "$@" >/dev/null 2>&1; }
+holds() { jq -e "$1" "$2" >/dev/null || { echo "# not so: $1"; cat "$2"; return 1; }; }
+
+check 'verify accepts the linked file' quietly verify "$linked"
+"$COLINK" info "$linked" --json >"$work/info.json"
+check 'info knows placement and predictor' holds '
+	.placement == "linked" and .predictor_rank == 64 and .layers == 6 and .ffn == 2048 and
+	.bundle_bytes == 1024 and .alignment == 16384' "$work/info.json"
+
+# The steps one by one, on other numbers of threads, against the file that link made in one go.
+check 'import' quietly import "$model" -o "$work/model.gguf"
+check 'trace' quietly trace "$work/model.gguf" "${texts[@]}" --inputs --threads 1 -o "$work/trace"
+check 'place' quietly place "$work/trace" --threads 1 -o "$work/placement"
+check 'train' quietly train "$work/model.gguf" --trace "$work/trace" --threads 1 -o "$work/predictor"
+check 'pack' quietly pack "$work/model.gguf" --placement "$work/placement" \
+	--predictor "$work/predictor" -o "$work/linked.gguf"
+check 'step by step gives the bytes of link' cmp "$work/linked.gguf" "$linked"
+
+# Place on the corpus, measure on the held-out text.
+check 'trace of the held-out text' quietly trace "$work/model.gguf" --text "$model/heldout.txt" \
+	-o "$work/heldout.trace"
+"$COLINK" place "$work/trace" --unseen "$work/heldout.trace" -o "$work/placement" --json \
+	>"$work/place.json" 2>/dev/null
+reads='(.results | map({key: .name, value: .reads_per_token}) | from_entries) as $r |'
+check 'linked needs 25 % fewer reads than identity' \
+	holds "$reads \$r.linked <= 0.75 * \$r.identity" "$work/place.json"
+check 'linked needs 22 % fewer reads than frequency' \
+	holds "$reads \$r.linked <= 0.78 * \$r.frequency" "$work/place.json"
+check 'random order gains nothing' \
+	holds "$reads \$r.random >= 0.99 * \$r.identity" "$work/place.json"
+
+# The same model in another order says the same; from a packed file again, too.
+for order in identity random frequency; do
+	quietly place "$work/trace" --method $order --seed 3 -o "$work/order"
+	check "pack in $order order" quietly pack "$linked" --placement "$work/order" \
+		-o "$work/$order.gguf"
+	check "verify accepts $order order" quietly verify "$work/$order.gguf"
+	"$COLINK" eval "$work/$order.gguf" --text "$model/corpus/code.txt" --json \
+		2>/dev/null | jq -c '[(.perplexity * 10000 | round), .ffn_wanted_share]' >"$work/$order.eval"
+done
+"$COLINK" eval "$linked" --text "$model/corpus/code.txt" --json 2>/dev/null |
+	jq -c '[(.perplexity * 10000 | round), .ffn_wanted_share]' >"$work/linked.eval"
+check 'identity order computes the same' cmp "$work/identity.eval" "$work/linked.eval"
+check 'random order computes the same' cmp "$work/random.eval" "$work/linked.eval"
+check 'frequency order computes the same' cmp "$work/frequency.eval" "$work/linked.eval"
+
+# A trace of the linked file is the trace of the model: neurons, not slots, are recorded.
+check 'trace of the linked file' quietly trace "$linked" --text "$model/corpus/code.txt" \
+	-o "$work/of-linked"
+check 'trace of the model' quietly trace "$work/model.gguf" --text "$model/corpus/code.txt" \
+	-o "$work/of-model"
+quietly place "$work/of-linked" -o "$work/placement-of-linked"
+quietly place "$work/of-model" -o "$work/placement-of-model"
+check 'both place alike' cmp "$work/placement-of-linked" "$work/placement-of-model"
+
+# Interrupted: nothing is left behind, neither under the final name nor beside it.
+interrupted() {
+	local before after status=0
+	mkdir "$work/$1"
+	"$COLINK" link "$model" "${texts[@]}" -o "$work/$1/out.gguf" >/dev/null 2>&1 &
+	local pid=$!
+	sleep 2
+	kill -"$1" $pid
+	wait $pid || status=$?
+	[ $status -ne 0 ] && [ -z "$(ls -A "$work/$1")" ] || { ls -lA "$work/$1"; return 1; }
+}
+check 'SIGTERM leaves nothing' interrupted TERM
+check 'SIGHUP leaves nothing' interrupted HUP
+
+refused 'a trace without inputs cannot train' 'inputs' \
+	"$COLINK" train "$work/model.gguf" --trace "$work/of-model" -o "$work/none"
+check 'and nothing is written' test ! -e "$work/none"
+refused 'no text to learn from' 'no-such-file' \
+	"$COLINK" link "$model" --text "$work/no-such-file" -o "$work/none"
+check 'and nothing is left' test -z "$(ls -d "$work"/none* 2>/dev/null)"
+finish
