@@ -65,9 +65,10 @@ static void work_destroy(struct work *work)
 static int factor(struct work *work, struct error *err)
 {
 	size_t d = work->in->width;
-	double *xx = work->in->xx, trace = 0;
-	double *diagonal = malloc(d * sizeof(*diagonal));
-	int info = 1;
+	double *diagonal = malloc(d * sizeof(double));
+	double *xx = work->in->xx;
+	double trace = 0;
+	int info;
 
 	if (!diagonal)
 		return error_no_memory(err, "matrices of a regression");
@@ -77,6 +78,7 @@ static int factor(struct work *work, struct error *err)
 	}
 	/* Inputs that never change foretell nothing, which any tau will find. */
 	work->tau = trace > 0 ? REGRESSION_RIDGE * trace / (double)d : 1;
+	info = isfinite(trace) ? 1 : -1;
 	for (double limit = work->tau / REGRESSION_RIDGE; info > 0 && work->tau <= limit;) {
 		for (size_t i = 0; i < d; i++) {
 			for (size_t j = 0; j < i; j++)

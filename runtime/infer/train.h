@@ -14,7 +14,7 @@
  *   |fc2 column| * E[relu(N(s, sd))] > theta
  * E is monotone in s, so this is one threshold on s per neuron, kept in the bias.
  * theta is set on tokens that the regression did not see, such that `ratio` times
- * as many neurons are wanted as fire.
+ * as many neurons are wanted as fire; fewer only when no more have any chance to.
  */
 #ifndef COLINK_INFER_TRAIN_H
 #define COLINK_INFER_TRAIN_H
