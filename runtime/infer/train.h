@@ -62,10 +62,10 @@ struct train_report {
 /*
  * `trace` must come from the model, with inputs and at least d_model tokens for the
  * regression, or it is refused (-EINVAL). Peak memory is eight d_model^2 matrices of
- * doubles, two layers' worth of FFN weights, and the predictor. With N tokens, time
- * goes mostly into N * 3 d_model^2 operations per layer for the covariances, as much
- * as for three matrices of d_model^2 in a run of N tokens. The same arguments give
- * the same predictor, whatever the pool. Progress counts operations, about. The
+ * doubles, two layers' worth of FFN weights, and the predictor. A layer takes about
+ * 3 N d_model^2 operations for the covariances of N tokens, and a regression
+ * (regression.h). The same arguments give the same predictor, whatever the pool.
+ * Progress counts operations, about; it stands still during a regression. The
  * caller frees both results.
  */
 int train_predictor(const struct model_file *model, const struct trace *trace,

@@ -16,6 +16,7 @@
 #include "helpers/tiny_model.h"
 #include "infer/predict.h"
 #include "infer/train.h"
+#include "infer/train_inputs.h"
 
 #define LAYERS 3
 #define WIDTH 16
@@ -59,7 +60,10 @@ static void make_model(struct random_state *random)
 			.final_norm = true, .tied = true,
 		},
 		.model_id = MODEL_ID,
-		.neuron = world.neuron, .up = world.up, .up_bias = world.up_bias, .down = world.down,
+		.neuron = world.neuron,
+		.up = world.up,
+		.up_bias = world.up_bias,
+		.down = world.down,
 	};
 	struct error err;
 
@@ -128,7 +132,7 @@ static char *write_trace(const char *name, const struct trace_shape *shape, int 
 			 int n_tokens)
 {
 	size_t words = bits_words(shape->n_neurons);
-	uint64_t *fired = calloc(CHUNK * words, sizeof(*fired));
+	uint64_t *fired = calloc((size_t)n_tokens * words, sizeof(*fired));
 	char *path = path_in(world.folder, name);
 	struct trace_writer *writer;
 	struct error err;
@@ -383,6 +387,75 @@ static void one_chunk_is_enough(void **state)
 	free(path);
 }
 
+static double mean_product(uint32_t a, int i, uint32_t b, int j)
+{
+	double sum = 0;
+
+	for (int t = 0; t < CHUNKS * CHUNK; t++)
+		sum += (double)f16_to_f32(world.inputs[a][t * WIDTH + i]) *
+		       f16_to_f32(world.inputs[b][t * WIDTH + j]);
+	return sum / (CHUNKS * CHUNK);
+}
+
+static double mean(uint32_t layer, int i)
+{
+	double sum = 0;
+
+	for (int t = 0; t < CHUNKS * CHUNK; t++)
+		sum += f16_to_f32(world.inputs[layer][t * WIDTH + i]);
+	return sum / (CHUNKS * CHUNK);
+}
+
+static void assert_inputs(const struct train_inputs *inputs, uint32_t layer)
+{
+	uint32_t x = predict_source(layer);
+
+	for (int i = 0; i < WIDTH; i++) {
+		assert_true(fabs(inputs->mean_x[i] - mean(x, i)) < 1e-5);
+		assert_true(fabs(inputs->mean_y[i] - mean(layer, i)) < 1e-5);
+		for (int j = 0; j < WIDTH; j++) {
+			double xx = mean_product(x, i, x, j) - mean(x, i) * mean(x, j);
+			double xy = mean_product(x, i, layer, j) - mean(x, i) * mean(layer, j);
+			double yy = mean_product(layer, i, layer, j) -
+				    mean(layer, i) * mean(layer, j);
+
+			assert_true(fabs(inputs->xx[i * WIDTH + j] - xx) < 1e-5);
+			assert_true(fabs(inputs->xy[i * WIDTH + j] - xy) < 1e-5);
+			assert_true(fabs(inputs->yy[i * WIDTH + j] - yy) < 1e-5);
+		}
+	}
+}
+
+/* A chunk longer than the blocks that are summed at a time, layer after layer. */
+static void long_chunks_are_summed_whole(void **state)
+{
+	struct trace_shape shape = right_shape();
+	char *path = write_trace("long", &shape, 1, CHUNKS * CHUNK);
+	struct training training = {
+		.model = world.model,
+		.compute.kernels = kernels_best(),
+		.max_chunk = CHUNKS * CHUNK,
+		.n_tokens = CHUNKS * CHUNK,
+	};
+	struct train_inputs inputs;
+	struct trace *trace;
+	struct error err;
+
+	(void)state;
+	assert_ok(trace_open(path, &trace, &err), &err);
+	training.trace = trace;
+	assert_ok(train_inputs_create(&training, &inputs, &err), &err);
+	for (uint32_t layer = 0; layer < LAYERS; layer++) {
+		assert_ok(train_inputs_read(&training, layer, &inputs, &err), &err);
+		assert_inputs(&inputs, layer);
+		memset(inputs.xx, 0xff, WIDTH * WIDTH * sizeof(double));
+		memset(inputs.xy, 0xff, WIDTH * WIDTH * sizeof(double));
+	}
+	train_inputs_free(&inputs);
+	trace_close(trace);
+	free(path);
+}
+
 struct watcher {
 	struct progress progress; /* first: it is cast back to this */
 	int calls;
@@ -420,8 +493,8 @@ static void assert_refused(const char *path, const struct train_options *options
 	struct trace *trace;
 
 	assert_ok(trace_open(path, &trace, &err), &err);
-	assert_int_equal(train_predictor(world.model, trace, options, NULL, NULL, &predictor, &report,
-					 &err), -EINVAL);
+	assert_int_equal(train_predictor(world.model, trace, options, NULL, NULL, &predictor,
+					 &report, &err), -EINVAL);
 	if (!strstr(err.message, why))
 		fail_msg("\"%s\" does not say \"%s\"", err.message, why);
 	assert_null(predictor);
@@ -483,6 +556,7 @@ int main(void)
 		cmocka_unit_test(threads_do_not_matter),
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(one_chunk_is_enough),
+		cmocka_unit_test(long_chunks_are_summed_whole),
 		cmocka_unit_test(progress_ends_at_the_total),
 		cmocka_unit_test(wrong_traces_are_refused),
 		cmocka_unit_test(wrong_options_are_refused),
