@@ -59,8 +59,7 @@ struct part {
 
 #define PARTS 3
 
-static void layer_parts(const struct predictor *predictor, uint32_t layer,
-			struct part parts[PARTS])
+static void layer_parts(const struct predictor *predictor, uint32_t layer, struct part parts[PARTS])
 {
 	const struct predictor_layer *arrays = &predictor->layers[layer];
 	uint64_t rank = predictor->rank;
@@ -96,9 +95,10 @@ int predictor_create(uint32_t n_layers, uint32_t d_model, uint32_t n_neurons, ui
 	for (uint32_t layer = 0; layer < n_layers; layer++) {
 		if (!predictor->layers || allocate_layer(predictor, &predictor->layers[layer])) {
 			predictor_free(predictor);
-			return error_set(err, -ENOMEM, "out of memory: a predictor of rank %" PRIu32
-					 " for %" PRIu32 " layers of %" PRIu32 " neurons", rank,
-					 n_layers, n_neurons);
+			return error_set(err, -ENOMEM,
+					 "out of memory: a predictor of rank %" PRIu32
+					 " for %" PRIu32 " layers of %" PRIu32 " neurons",
+					 rank, n_layers, n_neurons);
 		}
 	}
 	*result = predictor;
@@ -194,11 +194,15 @@ static int check_header(const struct header *header, uint64_t size, const char *
 	uint64_t halves, expected;
 
 	if (memcmp(header->magic, MAGIC, sizeof(header->magic)))
-		return error_set(err, -EINVAL, "%s: not a predictor (does not start with \"" MAGIC
-				 "\"); 'colink train' makes one", path);
+		return error_set(err, -EINVAL,
+				 "%s: not a predictor (does not start with \"" MAGIC
+				 "\"); 'colink train' makes one",
+				 path);
 	if (header->version != VERSION)
-		return error_set(err, -EINVAL, "%s: predictor of version %" PRIu32
-				 ", only version %d is supported", path, header->version, VERSION);
+		return error_set(err, -EINVAL,
+				 "%s: predictor of version %" PRIu32
+				 ", only version %d is supported",
+				 path, header->version, VERSION);
 	if (!extent_ok(header->n_layers, MAX_LAYERS) || !extent_ok(header->d_model, MAX_EXTENT) ||
 	    !extent_ok(header->n_neurons, MAX_EXTENT) || !extent_ok(header->rank, MAX_EXTENT) ||
 	    header->zero)
@@ -208,8 +212,10 @@ static int check_header(const struct header *header, uint64_t size, const char *
 	expected = header->n_layers * (halves * 2 + header->n_neurons * sizeof(float)) +
 		   sizeof(*header) + sizeof(uint64_t);
 	if (size != expected)
-		return error_set(err, -EINVAL, "%s: damaged: %" PRIu64 " bytes long, its header "
-				 "asks for %" PRIu64, path, size, expected);
+		return error_set(err, -EINVAL,
+				 "%s: damaged: %" PRIu64 " bytes long, its header "
+				 "asks for %" PRIu64,
+				 path, size, expected);
 	return 0;
 }
 
@@ -243,8 +249,10 @@ static int read_layers(int fd, XXH3_state_t *hash, struct predictor *predictor, 
 	if (ret == 0)
 		ret = file_read_at(fd, &checksum, sizeof(checksum), offset, path, err);
 	if (ret == 0 && checksum != XXH3_64bits_digest(hash))
-		ret = error_set(err, -EINVAL, "%s: damaged: the checksum at offset %" PRIu64
-				" does not match; train again", path, offset);
+		ret = error_set(err, -EINVAL,
+				"%s: damaged: the checksum at offset %" PRIu64
+				" does not match; train again",
+				path, offset);
 	return ret;
 }
 

@@ -26,11 +26,11 @@
 struct work {
 	const struct regression *in;
 	double tau;
-	double *square; /* (width, width): W^T W, then what its eigenvectors are taken of */
+	double *square;	 /* (width, width): W^T W, then what its eigenvectors are taken of */
 	double *product; /* (width, width): a product, then the error covariance of y */
-	double *down; /* (rank, width) */
-	double *y_map; /* (rank, width): y is about y_map^T down x, means left out */
-	float *up; /* (rank, n_neurons) */
+	double *down;	 /* (rank, width) */
+	double *y_map;	 /* (rank, width): y is about y_map^T down x, means left out */
+	float *up;	 /* (rank, n_neurons) */
 };
 
 static int work_create(struct work *work, const struct regression *in, struct error *err)
@@ -92,7 +92,8 @@ static int factor(struct work *work, struct error *err)
 	}
 	free(diagonal);
 	if (info)
-		return error_set(err, -ERANGE, "the covariance of the inputs cannot be factored: "
+		return error_set(err, -ERANGE,
+				 "the covariance of the inputs cannot be factored: "
 				 "the trace holds infinite or huge inputs");
 	return 0;
 }
@@ -133,9 +134,10 @@ static int strongest_directions(struct work *work, struct error *err)
 	info = LAPACKE_dsyevr(LAPACK_COL_MAJOR, 'V', 'I', 'L', d, work->square, d, 0, 0,
 			      d - rank + 1, d, 0, &found, values, work->down, d, support);
 	if (info || found != rank)
-		ret = error_set(err, -ERANGE, "no eigenvectors for a regression of rank %d (LAPACK "
-				"dsyevr: %d): the trace holds infinite or huge inputs", (int)rank,
-				info);
+		ret = error_set(err, -ERANGE,
+				"no eigenvectors for a regression of rank %d (LAPACK "
+				"dsyevr: %d): the trace holds infinite or huge inputs",
+				(int)rank, info);
 out:
 	free(support);
 	free(values);
@@ -157,8 +159,8 @@ static int reduce(struct work *work, struct error *err)
 	ret = strongest_directions(work, err);
 	if (ret < 0)
 		return ret;
-	cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rank, d, d, 1, work->down, d,
-		    in->xy, d, 0, work->y_map, d);
+	cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rank, d, d, 1, work->down, d, in->xy,
+		    d, 0, work->y_map, d);
 	cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, rank, d, 1,
 		    in->xx, d, work->down, d);
 	return 0;
@@ -222,8 +224,8 @@ static void add_variances(void *arg, size_t begin, size_t end)
 		const uint16_t *weights = job->in->weights + j * d + job->first_row;
 
 		for (size_t r = 0; r < job->n_rows; r++)
-			job->variances[j] += (double)f16_to_f32(weights[r]) *
-					     job->products[r * n + j];
+			job->variances[j] +=
+				(double)f16_to_f32(weights[r]) * job->products[r * n + j];
 	}
 }
 
@@ -330,7 +332,8 @@ static int round_map(const struct work *work, const struct predictor_layer *map,
 		}
 	}
 	if (!finite)
-		return error_set(err, -ERANGE, "the predictor has entries beyond the range of f16: "
+		return error_set(err, -ERANGE,
+				 "the predictor has entries beyond the range of f16: "
 				 "the trace holds infinite or huge inputs");
 	return 0;
 }

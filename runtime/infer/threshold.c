@@ -72,8 +72,8 @@ int contribution_histogram_create(struct contribution_histogram **result, struct
 	if (!histogram)
 		return error_no_memory(err, "a histogram of contributions");
 	for (int i = 0; i <= POINTS; i++)
-		histogram->log_g[i] = (float)log(
-			expected_relu(TABLE_BEGIN + i / (double)POINTS_PER_UNIT, 1));
+		histogram->log_g[i] =
+			(float)log(expected_relu(TABLE_BEGIN + i / (double)POINTS_PER_UNIT, 1));
 	*result = histogram;
 	return 0;
 }

@@ -13,26 +13,28 @@
 #include "infer/train_private.h"
 #include "infer/train_weights.h"
 
-static int check_trace(const struct model_file *model, const struct trace *trace,
-		       struct error *err)
+static int check_trace(const struct model_file *model, const struct trace *trace, struct error *err)
 {
 	const struct trace_shape *shape = trace_get_shape(trace);
 	const struct model_config *config = &model->config;
 
 	if (shape->model_id != model->origin.model_id)
-		return error_set(err, -EINVAL, "the trace is of model %016" PRIx64
-				 ", but %s is model %016" PRIx64 ": record a trace of this one",
+		return error_set(err, -EINVAL,
+				 "the trace is of model %016" PRIx64 ", but %s is model %016" PRIx64
+				 ": record a trace of this one",
 				 shape->model_id, gguf_path(model->gguf), model->origin.model_id);
 	if (!shape->n_inputs)
-		return error_set(err, -EINVAL, "the trace has no inputs to train from: record it "
+		return error_set(err, -EINVAL,
+				 "the trace has no inputs to train from: record it "
 				 "with 'colink trace --inputs'");
 	if (shape->n_layers != config->n_layers || shape->n_neurons != config->n_ffn ||
 	    shape->n_inputs != config->d_model)
-		return error_set(err, -EINVAL, "the trace has %" PRIu32 " layers of %" PRIu32
-				 " neurons and %" PRIu32 " inputs, but %s has %" PRIu32 " of %" PRIu32
-				 " and %" PRIu32, shape->n_layers, shape->n_neurons, shape->n_inputs,
-				 gguf_path(model->gguf), config->n_layers, config->n_ffn,
-				 config->d_model);
+		return error_set(
+			err, -EINVAL,
+			"the trace has %" PRIu32 " layers of %" PRIu32 " neurons and %" PRIu32
+			" inputs, but %s has %" PRIu32 " of %" PRIu32 " and %" PRIu32,
+			shape->n_layers, shape->n_neurons, shape->n_inputs, gguf_path(model->gguf),
+			config->n_layers, config->n_ffn, config->d_model);
 	return 0;
 }
 
@@ -41,12 +43,15 @@ static int check_options(const struct training *training, struct error *err)
 	uint32_t d = training->model->config.d_model;
 
 	if (training->rank > d)
-		return error_set(err, -EINVAL, "a predictor of rank %" PRIu32 " was asked for: at "
-				 "most the model's width, %" PRIu32 ", is possible", training->rank,
-				 d);
+		return error_set(err, -EINVAL,
+				 "a predictor of rank %" PRIu32 " was asked for: at "
+				 "most the model's width, %" PRIu32 ", is possible",
+				 training->rank, d);
 	if (!isfinite(training->ratio) || training->ratio <= 0)
-		return error_set(err, -EINVAL, "a ratio of %g wanted neurons per fired one was asked "
-				 "for: it has to be positive", training->ratio);
+		return error_set(err, -EINVAL,
+				 "a ratio of %g wanted neurons per fired one was asked "
+				 "for: it has to be positive",
+				 training->ratio);
 	return 0;
 }
 
@@ -96,10 +101,12 @@ static int begin(struct training *training, struct error *err)
 		return ret;
 	count_tokens(training);
 	if (training->n_tokens < d)
-		return error_set(err, -EINVAL, "the trace has %" PRIu64 " tokens to train from, a "
-				 "model of width %" PRIu32 " needs at least that many, better %"
-				 PRIu64 ": record a longer text", training->n_tokens, d,
-				 20 * (uint64_t)d);
+		return error_set(err, -EINVAL,
+				 "the trace has %" PRIu64 " tokens to train from, a "
+				 "model of width %" PRIu32
+				 " needs at least that many, better %" PRIu64
+				 ": record a longer text",
+				 training->n_tokens, d, 20 * (uint64_t)d);
 	training->total = all_operations(training);
 	training_advance(training, 0);
 	return 0;
@@ -134,15 +141,14 @@ static int fit_layer(struct training *training, uint32_t layer, struct train_inp
 	regression.weights = weights.up;
 	regression.bias = weights.up_bias;
 	ret = regression_fit(&training->compute, &regression,
-			     &calibration->predictor->layers[layer],
-			     calibration->error_sd + first, err);
+			     &calibration->predictor->layers[layer], calibration->error_sd + first,
+			     err);
 	train_weights_free(&weights);
 	training_advance(training, regression_operations(config));
 	return ret;
 }
 
-static int fit_layers(struct training *training, struct calibration *calibration,
-		      struct error *err)
+static int fit_layers(struct training *training, struct calibration *calibration, struct error *err)
 {
 	struct train_inputs inputs;
 	int ret = train_inputs_create(training, &inputs, err);
@@ -184,8 +190,8 @@ static int report_create(const struct training *training, struct train_report **
 		.rank = training->rank,
 		.n_tokens = training->n_tokens,
 		.n_unseen = training->n_unseen,
-		.predictor_bytes = config->n_layers * (halves * sizeof(uint16_t) +
-						       config->n_ffn * sizeof(float)),
+		.predictor_bytes = config->n_layers *
+				   (halves * sizeof(uint16_t) + config->n_ffn * sizeof(float)),
 		.layers = calloc(config->n_layers, sizeof(struct train_layer_report)),
 	};
 	if (!report->layers) {

@@ -89,7 +89,8 @@ static int score_chunks(struct training *training, struct calibration *calibrati
 			continue;
 		ret = trace_read_layer(trace, chunk, layer, calibration->fired, NULL, err);
 		if (ret == 0)
-			ret = trace_read_layer(trace, chunk, source, NULL, calibration->inputs, err);
+			ret = trace_read_layer(trace, chunk, source, NULL, calibration->inputs,
+					       err);
 		if (ret == 0)
 			score_chunk(training, calibration, layer, trace_chunk_tokens(trace, chunk),
 				    visitor);
@@ -115,8 +116,8 @@ static void visit_for_histogram(struct visitor *visitor, const float *scores, co
 	calibration->n_fired += bits_count(fired, n_tokens * bits_words(n));
 }
 
-int train_calibrate_add(struct training *training, struct calibration *calibration,
-			uint32_t layer, struct error *err)
+int train_calibrate_add(struct training *training, struct calibration *calibration, uint32_t layer,
+			struct error *err)
 {
 	struct histogram_visitor visitor = {
 		.visitor.visit = visit_for_histogram,

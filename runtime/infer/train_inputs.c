@@ -61,7 +61,8 @@ static void add_chunk(struct training *training, struct train_inputs *inputs, bo
 	size_t width = training->model->config.d_model;
 
 	for (size_t first = 0; first < n_tokens; first += COVARIANCE_BLOCK) {
-		size_t n = n_tokens - first < COVARIANCE_BLOCK ? n_tokens - first : COVARIANCE_BLOCK;
+		size_t n =
+			n_tokens - first < COVARIANCE_BLOCK ? n_tokens - first : COVARIANCE_BLOCK;
 
 		vector_block_fill(compute, inputs->y_block, inputs->y + first * width, n);
 		vector_block_sum(inputs->y_block, inputs->mean_y);

@@ -12,8 +12,8 @@
 /* As stored: by slot. */
 struct slots {
 	uint16_t *bundles; /* (n_ffn, 2 * d_model) */
-	float *up_bias; /* (n_ffn) */
-	uint32_t *neuron; /* (n_ffn) */
+	float *up_bias;	   /* (n_ffn) */
+	uint32_t *neuron;  /* (n_ffn) */
 };
 
 static int read_tensor(const struct model_file *model, enum model_tensor_id id, uint32_t layer,
@@ -82,8 +82,9 @@ static int order_by_neuron(const struct model_file *model, uint32_t layer,
 		uint32_t j = slots->neuron[s];
 
 		if (j >= n || weights->column_norm[j] >= 0)
-			return error_set(err, -EINVAL, "%s: layer %" PRIu32 ": slot %zu has neuron %"
-					 PRIu32 ", out of range or for the second time",
+			return error_set(err, -EINVAL,
+					 "%s: layer %" PRIu32 ": slot %zu has neuron %" PRIu32
+					 ", out of range or for the second time",
 					 gguf_path(model->gguf), layer, s, j);
 		memcpy(weights->up + j * d, bundle, d * sizeof(uint16_t));
 		weights->up_bias[j] = slots->up_bias[s];

@@ -58,7 +58,8 @@ void tiny_model_write(const struct tiny_model *model, const char *path)
 	memset(types, TOKEN_NORMAL, sizeof(types));
 	assert_ok(model_layout_make(&model->config, &layout, &err), &err);
 	assert_ok(model_file_create(path, &model->config, &origin, &vocabulary, &layout, &writer,
-				    &model_id_place, &err), &err);
+				    &model_id_place, &err),
+		  &err);
 	for (size_t i = 0; i < layout.n_tensors; i++) {
 		void *data = tensor_data(model, &layout.tensors[i]);
 

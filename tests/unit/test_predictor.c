@@ -23,7 +23,8 @@ static struct predictor *random_predictor(void)
 
 	random_seed(&random, 1);
 	assert_ok(predictor_create(LAYERS, WIDTH, NEURONS, RANK, 0x123456789abcdef0, &predictor,
-				   &err), &err);
+				   &err),
+		  &err);
 	for (uint32_t layer = 0; layer < LAYERS; layer++) {
 		struct predictor_layer *arrays = &predictor->layers[layer];
 
@@ -77,7 +78,8 @@ static void round_trip(void **state)
 	assert_int_equal(after->rank, RANK);
 	assert_true(after->model_id == before->model_id);
 	for (uint32_t layer = 0; layer < LAYERS; layer++) {
-		const struct predictor_layer *a = &before->layers[layer], *b = &after->layers[layer];
+		const struct predictor_layer *a = &before->layers[layer],
+					     *b = &after->layers[layer];
 
 		assert_memory_equal(a->down, b->down, RANK * WIDTH * sizeof(uint16_t));
 		assert_memory_equal(a->up, b->up, NEURONS * RANK * sizeof(uint16_t));
@@ -109,8 +111,8 @@ static void every_change_is_refused(void **state)
 
 	(void)state;
 	assert_ok(file_read_text(path, 1 << 20, &bytes, &length, &err), &err);
-	assert_int_equal(length, 40 + LAYERS * ((RANK * WIDTH + NEURONS * RANK) * 2 + NEURONS * 4) +
-				 8);
+	assert_int_equal(length,
+			 40 + LAYERS * ((RANK * WIDTH + NEURONS * RANK) * 2 + NEURONS * 4) + 8);
 	for (size_t i = 0; i < length * 8; i++) {
 		bytes[i / 8] ^= (char)(1 << i % 8);
 		assert_refused(damaged, bytes, length);

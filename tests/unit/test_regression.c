@@ -13,7 +13,7 @@
 #include "infer/regression.h"
 
 #define TOKENS 1300 /* blocks of 512, 512 and 276 */
-#define WIDTH 70 /* a tile of 64 and a rest */
+#define WIDTH 70    /* a tile of 64 and a rest */
 #define NEURONS 90
 
 /* What a test is about: inputs x and y of some tokens, and a layer. */
@@ -128,12 +128,12 @@ static void covariances_are_those_of_plain_loops(void **state)
 		for (int j = 0; j < WIDTH; j++) {
 			int at = i * WIDTH + j;
 
-			assert_true(fabs(problem->xx[at] - covariance_of(problem->x, problem->x, i, j))
-				    < 1e-6);
-			assert_true(fabs(problem->xy[at] - covariance_of(problem->x, problem->y, i, j))
-				    < 1e-6);
-			assert_true(fabs(problem->yy[at] - covariance_of(problem->y, problem->y, i, j))
-				    < 1e-6);
+			assert_true(fabs(problem->xx[at] -
+					 covariance_of(problem->x, problem->x, i, j)) < 1e-6);
+			assert_true(fabs(problem->xy[at] -
+					 covariance_of(problem->x, problem->y, i, j)) < 1e-6);
+			assert_true(fabs(problem->yy[at] -
+					 covariance_of(problem->y, problem->y, i, j)) < 1e-6);
 		}
 	}
 	free(problem);
@@ -143,10 +143,16 @@ static void fit(struct problem *problem, size_t rank, unsigned int threads, stru
 {
 	struct compute compute = { .kernels = kernels_best() };
 	struct regression regression = {
-		.width = WIDTH, .n_neurons = NEURONS, .rank = rank,
-		.xx = problem->xx, .xy = problem->xy, .yy = problem->yy,
-		.mean_x = problem->mean_x, .mean_y = problem->mean_y,
-		.weights = problem->weights, .bias = problem->bias,
+		.width = WIDTH,
+		.n_neurons = NEURONS,
+		.rank = rank,
+		.xx = problem->xx,
+		.xy = problem->xy,
+		.yy = problem->yy,
+		.mean_x = problem->mean_x,
+		.mean_y = problem->mean_y,
+		.weights = problem->weights,
+		.bias = problem->bias,
 	};
 	struct predictor_layer map = { result->down, result->up, result->bias };
 	struct error err;
@@ -169,8 +175,8 @@ static double dot(const uint16_t *a, const uint16_t *b, size_t n)
 
 static double activation(const struct problem *problem, int token, int neuron)
 {
-	return problem->bias[neuron] + dot(problem->weights + neuron * WIDTH,
-					   problem->y + token * WIDTH, WIDTH);
+	return problem->bias[neuron] +
+	       dot(problem->weights + neuron * WIDTH, problem->y + token * WIDTH, WIDTH);
 }
 
 static double score(const struct problem *problem, const struct fit *result, int token, int neuron)
@@ -184,7 +190,7 @@ static double score(const struct problem *problem, const struct fit *result, int
 }
 
 struct spread {
-	double error; /* variance of activation - score, about 0 */
+	double error;	   /* variance of activation - score, about 0 */
 	double activation; /* about its mean */
 };
 
@@ -219,7 +225,8 @@ static void flatten(struct problem *problem, int rank)
 
 		for (int k = 0; k < rank; k++)
 			for (int i = 0; i < WIDTH; i++)
-				hidden[k] += directions[k][i] * f16_to_f32(problem->x[t * WIDTH + i]);
+				hidden[k] +=
+					directions[k][i] * f16_to_f32(problem->x[t * WIDTH + i]);
 		for (int i = 0; i < WIDTH; i++) {
 			float y = 1;
 
@@ -348,8 +355,8 @@ static void directions_are_those_the_neurons_see(void **state)
 	assert_non_null(result);
 	for (int t = 0; t < TOKENS; t++)
 		for (int i = 0; i < WIDTH; i++)
-			problem->y[t * WIDTH + i] = f32_to_f16(
-				f16_to_f32(problem->x[t * WIDTH + i]) * (i ? 100 : 1));
+			problem->y[t * WIDTH + i] =
+				f32_to_f16(f16_to_f32(problem->x[t * WIDTH + i]) * (i ? 100 : 1));
 	for (int j = 0; j < NEURONS; j++)
 		for (int i = 1; i < WIDTH; i++)
 			problem->weights[j * WIDTH + i] = 0;
@@ -376,10 +383,10 @@ static void collinear_inputs(void **state)
 			problem->x[t * WIDTH + i] = problem->x[t * WIDTH + i % 10];
 		for (int i = 40; i < 60; i++)
 			problem->x[t * WIDTH + i] = f32_to_f16(3);
-		problem->x[t * WIDTH + 60] = f32_to_f16(
-			1e-4f * f16_to_f32(problem->x[t * WIDTH + 60]));
-		problem->x[t * WIDTH + 61] = f32_to_f16(
-			100 * f16_to_f32(problem->x[t * WIDTH + 61]));
+		problem->x[t * WIDTH + 60] =
+			f32_to_f16(1e-4f * f16_to_f32(problem->x[t * WIDTH + 60]));
+		problem->x[t * WIDTH + 61] =
+			f32_to_f16(100 * f16_to_f32(problem->x[t * WIDTH + 61]));
 	}
 	flatten(problem, 5);
 	fit(problem, 20, 1, result);
@@ -436,10 +443,16 @@ static void infinite_inputs_are_refused(void **state)
 	struct fit *result = malloc(sizeof(*result));
 	struct predictor_layer map;
 	struct regression regression = {
-		.width = WIDTH, .n_neurons = NEURONS, .rank = 3,
-		.xx = problem->xx, .xy = problem->xy, .yy = problem->yy,
-		.mean_x = problem->mean_x, .mean_y = problem->mean_y,
-		.weights = problem->weights, .bias = problem->bias,
+		.width = WIDTH,
+		.n_neurons = NEURONS,
+		.rank = 3,
+		.xx = problem->xx,
+		.xy = problem->xy,
+		.yy = problem->yy,
+		.mean_x = problem->mean_x,
+		.mean_y = problem->mean_y,
+		.weights = problem->weights,
+		.bias = problem->bias,
 	};
 	struct error err = { 0 };
 

@@ -89,8 +89,8 @@ static void make_contributions(struct contributions *contributions)
 	for (int j = 0; j < NEURONS; j++) {
 		contributions->norms[j] = j ? exp(random_normal(&random)) : 0;
 		contributions->sds[j] = exp(2 * random_normal(&random) - 3);
-		contributions->scales[j] = contribution_scale(contributions->norms[j],
-							      contributions->sds[j]);
+		contributions->scales[j] =
+			contribution_scale(contributions->norms[j], contributions->sds[j]);
 	}
 	for (int i = 0; i < TOKENS * NEURONS; i++)
 		contributions->scores[i] = (float)(2 * random_normal(&random) - 2);
@@ -104,7 +104,8 @@ static size_t count_above(const struct contributions *contributions, double thet
 		int j = i % NEURONS;
 
 		count += contributions->norms[j] *
-			 expected_relu(contributions->scores[i], contributions->sds[j]) > theta;
+				 expected_relu(contributions->scores[i], contributions->sds[j]) >
+			 theta;
 	}
 	return count;
 }

@@ -28,9 +28,9 @@
 
 /* Neurons with a part to play in tests. */
 enum {
-	DEAD = 3, /* no weights, negative bias: never fires */
+	DEAD = 3,    /* no weights, negative bias: never fires */
 	USELESS = 5, /* fires for every token, but its column of fc2 is zero */
-	STRONG = 7, /* fires for every token */
+	STRONG = 7,  /* fires for every token */
 };
 
 static struct {
@@ -147,7 +147,8 @@ static char *write_trace(const char *name, const struct trace_shape *shape, int 
 			for (int t = 0; t < n_tokens && shape->n_neurons == NEURONS; t++)
 				fire((int)layer, inputs + t * WIDTH, fired + t * words);
 			assert_ok(trace_writer_layer(writer, layer, fired,
-						     shape->n_inputs ? inputs : NULL, &err), &err);
+						     shape->n_inputs ? inputs : NULL, &err),
+				  &err);
 		}
 	}
 	assert_ok(trace_writer_commit(writer, &err), &err);
@@ -207,7 +208,8 @@ static struct trained train(const struct trace *trace, const struct train_option
 
 	assert_ok(thread_pool_create(threads, &pool, &err), &err);
 	assert_ok(train_predictor(world.model, trace, options, pool, progress, &trained.predictor,
-				  &trained.report, &err), &err);
+				  &trained.report, &err),
+		  &err);
 	thread_pool_destroy(pool);
 	return trained;
 }
@@ -416,8 +418,8 @@ static void assert_inputs(const struct train_inputs *inputs, uint32_t layer)
 		for (int j = 0; j < WIDTH; j++) {
 			double xx = mean_product(x, i, x, j) - mean(x, i) * mean(x, j);
 			double xy = mean_product(x, i, layer, j) - mean(x, i) * mean(layer, j);
-			double yy = mean_product(layer, i, layer, j) -
-				    mean(layer, i) * mean(layer, j);
+			double yy =
+				mean_product(layer, i, layer, j) - mean(layer, i) * mean(layer, j);
 
 			assert_true(fabs(inputs->xx[i * WIDTH + j] - xx) < 1e-5);
 			assert_true(fabs(inputs->xy[i * WIDTH + j] - xy) < 1e-5);
@@ -493,8 +495,9 @@ static void assert_refused(const char *path, const struct train_options *options
 	struct trace *trace;
 
 	assert_ok(trace_open(path, &trace, &err), &err);
-	assert_int_equal(train_predictor(world.model, trace, options, NULL, NULL, &predictor,
-					 &report, &err), -EINVAL);
+	assert_int_equal(
+		train_predictor(world.model, trace, options, NULL, NULL, &predictor, &report, &err),
+		-EINVAL);
 	if (!strstr(err.message, why))
 		fail_msg("\"%s\" does not say \"%s\"", err.message, why);
 	assert_null(predictor);
