@@ -13,13 +13,34 @@
 /* Large enough that a write is one big I/O, small enough to stay in the L2 cache. */
 #define OUTPUT_BUFFER_SIZE (256 * 1024)
 
+/* A signal may interrupt these two on network and FUSE file systems. */
+static int open_retrying(const char *path, int flags, mode_t mode)
+{
+	int fd;
+
+	do
+		fd = open(path, flags, mode);
+	while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
+static int fsync_retrying(int fd)
+{
+	int ret;
+
+	do
+		ret = fsync(fd);
+	while (ret < 0 && errno == EINTR);
+	return ret;
+}
+
 int file_open_read(const char *path, uint64_t *size, struct error *err)
 {
 	struct stat st;
 	int fd, ret;
 
 	/* O_NONBLOCK: a FIFO must be refused, not waited for. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = open_retrying(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
 	if (fd < 0)
 		return error_set(err, -errno, "%s: cannot open: %s", path, strerror(errno));
 	if (fstat(fd, &st) < 0)
@@ -109,11 +130,43 @@ static void output_file_free(struct output_file *file)
 	free(file);
 }
 
+/* The rename would put a file in the place of a device, and fail on a directory, too late. */
+static int check_target(const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return 0;
+	if (S_ISDIR(st.st_mode))
+		return error_set(err, -EISDIR, "%s: is a directory, name a file in it", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "%s: not a regular file, will not replace it", path);
+	return 0;
+}
+
+static int create_temporary(struct output_file *file, char *temporary, struct error *err)
+{
+	file->fd = open_retrying(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (file->fd >= 0) {
+		file->temporary = temporary;
+		return 0;
+	}
+	if (errno == EEXIST)
+		return error_set(err, -EEXIST, "%s: there already, left by a process that was killed: "
+				 "remove it", temporary);
+	return error_set(err, -errno, "%s: cannot create: %s", temporary, strerror(errno));
+}
+
 int output_file_create(const char *path, struct output_file **result, struct error *err)
 {
-	struct output_file *file = malloc(sizeof(*file));
+	struct output_file *file;
 	char *temporary;
+	int ret;
 
+	ret = check_target(path, err);
+	if (ret < 0)
+		return ret;
+	file = malloc(sizeof(*file));
 	if (!file)
 		return error_no_memory(err, path);
 	file->fd = -1;
@@ -125,16 +178,12 @@ int output_file_create(const char *path, struct output_file **result, struct err
 		output_file_free(file);
 		return error_no_memory(err, path);
 	}
-	file->fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (file->fd < 0) {
-		int code = -errno;
-
-		error_set(err, code, "%s: cannot create: %s", temporary, strerror(-code));
+	ret = create_temporary(file, temporary, err);
+	if (ret < 0) {
 		free(temporary);
 		output_file_free(file);
-		return code;
+		return ret;
 	}
-	file->temporary = temporary;
 	*result = file;
 	return 0;
 }
@@ -221,47 +270,49 @@ int output_file_rewrite(struct output_file *file, uint64_t offset, const void *d
 	return write_all(file, data, length, offset, err);
 }
 
-static int sync_directory_of(const char *path)
+/* Opened before the rename, so that after it nothing is left that needs memory. */
+static int open_directory_of(const char *path, struct error *err)
 {
 	const char *slash = strrchr(path, '/');
 	char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-	int fd, ret = 0;
+	int fd;
 
 	if (!directory)
-		return -ENOMEM;
-	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	free(directory);
+		return error_no_memory(err, path);
+	fd = open_retrying(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
+		fd = error_set(err, -errno, "%s: cannot open its directory: %s", path,
+			       strerror(errno));
+	free(directory);
+	return fd;
+}
+
+static int publish(struct output_file *file, int directory, struct error *err)
+{
+	if (rename(file->temporary, file->path) < 0)
+		return error_set(err, -errno, "%s: cannot rename %s to it: %s", file->path,
+				 file->temporary, strerror(errno));
+	free(file->temporary);
+	file->temporary = NULL;
 	/* Some file systems cannot sync a directory; the rename is in order even so. */
-	if (fsync(fd) < 0 && errno != EINVAL)
-		ret = -errno;
-	close(fd);
-	return ret;
+	if (fsync_retrying(directory) < 0 && errno != EINVAL)
+		return error_set(err, -errno, "%s: written, but its directory cannot be synced: %s",
+				 file->path, strerror(errno));
+	return 0;
 }
 
 int output_file_commit(struct output_file *file, struct error *err)
 {
-	int ret = flush(file, err);
+	int directory, ret;
 
-	if (ret < 0)
-		goto out;
-	if (fsync(file->fd) < 0) {
+	directory = open_directory_of(file->path, err);
+	ret = directory < 0 ? directory : flush(file, err);
+	if (ret == 0 && fsync_retrying(file->fd) < 0)
 		ret = error_set(err, -errno, "%s: cannot sync: %s", file->path, strerror(errno));
-		goto out;
-	}
-	if (rename(file->temporary, file->path) < 0) {
-		ret = error_set(err, -errno, "%s: cannot rename %s to it: %s", file->path,
-				file->temporary, strerror(errno));
-		goto out;
-	}
-	free(file->temporary);
-	file->temporary = NULL;
-	ret = sync_directory_of(file->path);
-	if (ret < 0)
-		error_set(err, ret, "%s: written, but its directory cannot be synced: %s",
-			  file->path, strerror(-ret));
-out:
+	if (ret == 0)
+		ret = publish(file, directory, err);
+	if (directory >= 0)
+		close(directory);
 	output_file_free(file);
 	return ret;
 }

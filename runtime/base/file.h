@@ -39,6 +39,7 @@ int file_read_text(const char *path, size_t limit, char **text, size_t *length, 
  */
 struct output_file;
 
+/* Refuses a path that is there and not a regular file: it would be replaced. */
 int output_file_create(const char *path, struct output_file **file, struct error *err);
 
 /* Append. Buffered; a full disk may show at any later call. */
@@ -60,7 +61,8 @@ int output_file_rewrite(struct output_file *file, uint64_t offset, const void *d
 
 /*
  * Flush, fsync, rename to the final name, fsync the directory. Frees `file` in
- * every case; on failure the temporary file is removed.
+ * every case; on failure the temporary file is removed. Only when it is the
+ * directory that cannot be synced is the file there although this fails.
  */
 int output_file_commit(struct output_file *file, struct error *err);
 
