@@ -18,7 +18,8 @@
 
 #define FIRST_PREFIX (256 * 1024)
 #define MAX_HEADER (UINT64_C(1) << 30)
-#define MAX_ALIGNMENT (UINT64_C(1) << 24)
+#define MIN_ALIGNMENT 8u
+#define MAX_ALIGNMENT (1u << 24)
 /* Smallest encodings, to bound counts by the bytes that are there. */
 #define MIN_VALUE_BYTES (8 + 4 + 1)
 #define MIN_TENSOR_BYTES (8 + 4 + 4 + 8)
@@ -202,8 +203,10 @@ static int check_alignment(struct cursor *cursor, struct gguf *gguf)
 		if (ret < 0)
 			return ret;
 	}
-	if (!alignment || alignment % 8 || alignment > MAX_ALIGNMENT)
-		return malformed(cursor, "general.alignment that makes no sense ends");
+	if (alignment < MIN_ALIGNMENT || alignment > MAX_ALIGNMENT || alignment & (alignment - 1))
+		return error_set(cursor->err, -EINVAL, "%s: not a valid GGUF file: general.alignment "
+				 "%" PRIu32 " is not a power of two from %u to %u", gguf->path,
+				 alignment, MIN_ALIGNMENT, MAX_ALIGNMENT);
 	gguf->alignment = alignment;
 	return 0;
 }
@@ -279,7 +282,8 @@ static int read_table(struct cursor *cursor, struct gguf *gguf)
 	if (ret < 0)
 		return ret;
 	gguf->header_size = cursor->position;
-	return place_tensors(cursor, gguf);
+	ret = gguf_check_names(gguf, cursor->err);
+	return ret < 0 ? ret : place_tensors(cursor, gguf);
 }
 
 static void forget_table(struct gguf *gguf)

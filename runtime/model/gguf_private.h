@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the two halves of the GGUF reader share: gguf.c parses, gguf_values.c looks up. */
+/* What the parts of the GGUF reader share: gguf.c parses, gguf_values.c looks up. */
 #ifndef COLINK_MODEL_GGUF_PRIVATE_H
 #define COLINK_MODEL_GGUF_PRIVATE_H
 
@@ -32,5 +32,8 @@ struct gguf {
 
 /* Bytes of a value of fixed size; 0 for strings, arrays and unknown types. */
 size_t gguf_value_type_size(uint32_t type);
+
+/* Refuse a file in which a key or a tensor is there twice. */
+int gguf_check_names(const struct gguf *gguf, struct error *err);
 
 #endif
