@@ -220,6 +220,9 @@ void gguf_writer_tensor(struct gguf_writer *writer, const char *name, enum gguf_
 		if (__builtin_mul_overflow(tensor->size, dims[i], &tensor->size))
 			error_set(&writer->error, -EOVERFLOW, "tensor %s is larger than any file",
 				  name);
+	/* Data decides when a tensor is complete; without any, this one never would be. */
+	if (!tensor->size)
+		error_set(&writer->error, -EINVAL, "tensor %s is empty", name);
 }
 
 static uint64_t aligned(const struct gguf_writer *writer, uint64_t offset)
