@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "model/checkpoint.h"
 #include "model/model_file.h"
 #include "model/opt_config.h"
@@ -291,6 +292,7 @@ static void name_of(const char *directory, char *name, size_t size)
 	for (begin = length; begin > 0 && directory[begin - 1] != '/'; begin--)
 		;
 	snprintf(name, size, "%.*s", (int)(length - begin), directory + begin);
+	name[utf8_valid_prefix(name, strlen(name))] = '\0';
 }
 
 static int write_model(struct import *import, const char *output, struct error *err)

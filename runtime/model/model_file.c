@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "model/gguf_verify.h"
 
 #define ARCHITECTURE "opt"
@@ -73,6 +74,10 @@ static int read_config(const struct gguf *gguf, struct model_config *config, str
 	if (ret == 0)
 		ret = gguf_get_f32(gguf, ARCHITECTURE ".attention.layer_norm_epsilon",
 				   &config->norm_epsilon, err);
+	if (ret == 0 && !(config->norm_epsilon > 0 && config->norm_epsilon < 1))
+		ret = error_set(err, -EINVAL, "%s: key " ARCHITECTURE ".attention.layer_norm_epsilon: "
+				"%g is not between 0 and 1", gguf_path(gguf),
+				(double)config->norm_epsilon);
 	if (ret == 0)
 		ret = gguf_get_bool(gguf, "colink.post_norm", &config->post_norm, err);
 	if (ret == 0)
@@ -87,6 +92,13 @@ static int read_config(const struct gguf *gguf, struct model_config *config, str
 	return ret;
 }
 
+/* The whole characters of `text` that fit: it is printed, in JSON too. */
+static void copy_text(char *to, size_t size, const char *text)
+{
+	snprintf(to, size, "%s", text);
+	to[utf8_valid_prefix(to, strlen(to))] = '\0';
+}
+
 static int read_origin(const struct gguf *gguf, struct model_origin *origin, struct error *err)
 {
 	const char *text;
@@ -95,11 +107,11 @@ static int read_origin(const struct gguf *gguf, struct model_origin *origin, str
 	ret = gguf_get_string(gguf, "general.name", &text, err);
 	if (ret < 0)
 		return ret;
-	snprintf(origin->name, sizeof(origin->name), "%s", text);
+	copy_text(origin->name, sizeof(origin->name), text);
 	ret = gguf_get_string(gguf, "colink.placement.method", &text, err);
 	if (ret < 0)
 		return ret;
-	snprintf(origin->placement, sizeof(origin->placement), "%s", text);
+	copy_text(origin->placement, sizeof(origin->placement), text);
 	ret = gguf_get_u64(gguf, "colink.placement.tokens", &origin->placement_tokens, err);
 	if (ret == 0)
 		ret = gguf_get_u64(gguf, "colink.model_id", &origin->model_id, err);

@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool is_token_type(uint32_t type)
+{
+	return type == TOKEN_NORMAL || type == TOKEN_CONTROL || type == TOKEN_USER_DEFINED ||
+	       type == TOKEN_UNUSED;
+}
+
 static int read_types(const struct gguf *gguf, struct vocabulary *vocabulary, struct error *err)
 {
 	uint32_t *wide;
@@ -16,14 +22,16 @@ static int read_types(const struct gguf *gguf, struct vocabulary *vocabulary, st
 	if (ret < 0)
 		return ret;
 	vocabulary->types = malloc(count + 1);
-	if (!vocabulary->types) {
+	if (!vocabulary->types)
 		ret = error_no_memory(err, "the vocabulary");
-	} else if (count != vocabulary->n_tokens) {
+	else if (count != vocabulary->n_tokens)
 		ret = error_set(err, -EINVAL, "%s: key tokenizer.ggml.token_type has %zu entries for "
 				"%u tokens", gguf_path(gguf), count, vocabulary->n_tokens);
-	} else {
-		for (size_t i = 0; i < count; i++)
-			vocabulary->types[i] = (uint8_t)wide[i];
+	for (size_t i = 0; i < count && ret == 0; i++) {
+		vocabulary->types[i] = (uint8_t)wide[i];
+		if (!is_token_type(wide[i]))
+			ret = error_set(err, -EINVAL, "%s: key tokenizer.ggml.token_type: token %zu has "
+					"the unknown type %u", gguf_path(gguf), i, wide[i]);
 	}
 	free(wide);
 	return ret;
