@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,6 +188,36 @@ static int put(struct import *import, const void *data, size_t length)
 	return gguf_writer_data(import->writer, data, length);
 }
 
+/* As f16, the reader refuses what does not fit; as f32, it passes everything on. */
+static int check_finite(const struct checkpoint_tensor *source, uint64_t first,
+			const float *values, uint64_t n, struct error *err)
+{
+	for (uint64_t i = 0; i < n; i++)
+		if (!isfinite(values[i]))
+			return error_set(err, -ERANGE, "%s: tensor %s: element %" PRIu64 " is %g: the "
+					 "checkpoint is broken", source->file, source->name, first + i,
+					 (double)values[i]);
+	return 0;
+}
+
+static int copy_block(struct import *import, const struct model_tensor *tensor,
+		      const struct checkpoint_tensor *source, uint64_t first, uint64_t n,
+		      struct error *err)
+{
+	int ret;
+
+	if (tensor->type == GGUF_TENSOR_F16) {
+		ret = checkpoint_read_f16(import->checkpoint, source, first, n, import->block, err);
+	} else {
+		ret = checkpoint_read_f32(import->checkpoint, source, first, n, import->block, err);
+		if (ret == 0)
+			ret = check_finite(source, first, import->block, n, err);
+	}
+	if (ret == 0)
+		ret = put(import, import->block, n * gguf_tensor_type_size(tensor->type));
+	return ret;
+}
+
 static int copy_tensor(struct import *import, const struct model_tensor *tensor,
 		       const struct checkpoint_tensor *source, struct error *err)
 {
@@ -197,14 +228,7 @@ static int copy_tensor(struct import *import, const struct model_tensor *tensor,
 	for (uint64_t done = 0; done < n && ret == 0;) {
 		uint64_t part = n - done < BLOCK_ELEMENTS ? n - done : BLOCK_ELEMENTS;
 
-		if (tensor->type == GGUF_TENSOR_F16)
-			ret = checkpoint_read_f16(import->checkpoint, source, first + done, part,
-						  import->block, err);
-		else
-			ret = checkpoint_read_f32(import->checkpoint, source, first + done, part,
-						  import->block, err);
-		if (ret == 0)
-			ret = put(import, import->block, part * gguf_tensor_type_size(tensor->type));
+		ret = copy_block(import, tensor, source, first + done, part, err);
 		done += part;
 	}
 	return ret;
