@@ -21,6 +21,7 @@
 #include "model/checkpoint.h"
 #include "model/model_file.h"
 #include "model/opt_config.h"
+#include "model/tokenizer.h"
 
 /* The position table's first rows, for padding; position 0 is row 2. */
 #define POSITION_OFFSET 2
@@ -319,6 +320,24 @@ static void name_of(const char *directory, char *name, size_t size)
 	name[utf8_valid_prefix(name, strlen(name))] = '\0';
 }
 
+/* The vocabulary, tried out: a model that cannot be run must not be written. */
+static int load_vocabulary(const struct import *import, struct vocabulary **vocabulary,
+			   struct error *err)
+{
+	struct tokenizer *tokenizer;
+	int ret;
+
+	ret = vocabulary_load(import->directory, import->config.model.n_vocab, vocabulary, err);
+	if (ret < 0)
+		return ret;
+	ret = tokenizer_create(*vocabulary, import->directory, &tokenizer, err);
+	if (ret < 0)
+		vocabulary_free(*vocabulary);
+	else
+		tokenizer_destroy(tokenizer);
+	return ret;
+}
+
 static int write_model(struct import *import, const char *output, struct error *err)
 {
 	struct model_origin origin = { .placement = "identity" };
@@ -327,7 +346,7 @@ static int write_model(struct import *import, const char *output, struct error *
 	int ret;
 
 	name_of(import->directory, origin.name, sizeof(origin.name));
-	ret = vocabulary_load(import->directory, import->config.model.n_vocab, &vocabulary, err);
+	ret = load_vocabulary(import, &vocabulary, err);
 	if (ret < 0)
 		return ret;
 	ret = model_file_create(output, &import->config.model, &origin, vocabulary,
