@@ -40,8 +40,9 @@ static void show_commands(FILE *out)
 
 int main(int argc, char **argv)
 {
-	/* Writing to a closed pipe is an error like any other, not a silent death. */
+	/* Writing to a closed pipe or beyond a limit is an error like any other, not a silent death. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
 		show_commands(stderr);
 		return EXIT_USAGE;
