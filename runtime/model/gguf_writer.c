@@ -221,7 +221,7 @@ void gguf_writer_tensor(struct gguf_writer *writer, const char *name, enum gguf_
 			error_set(&writer->error, -EOVERFLOW, "tensor %s is larger than any file",
 				  name);
 	/* Data decides when a tensor is complete; without any, this one never would be. */
-	if (!tensor->size)
+	if (!tensor->size && !failed(writer))
 		error_set(&writer->error, -EINVAL, "tensor %s is empty", name);
 }
 
