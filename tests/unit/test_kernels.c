@@ -9,6 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/half.h"
 #include "base/random.h"
@@ -178,6 +180,60 @@ static void f32_kernels_and_widening(void **state)
 	for_each_kernels(check_f32);
 }
 
+/* Memory whose last byte is followed by a page that must not be touched. */
+static void *guarded(size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes + page - 1) / page * page;
+	char *memory = mmap(NULL, room + page, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	assert_return_code(mprotect(memory + room, page, PROT_NONE), 0);
+	return memory + room - bytes;
+}
+
+static void unguard(void *memory, size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes + page - 1) / page * page;
+
+	munmap((char *)memory + bytes - room, room + page);
+}
+
+/*
+ * Reading or writing beyond the last element would be a fault. (The vector kernels
+ * are built without AddressSanitizer, which would slow them tenfold.)
+ */
+static void check_bounds(const struct kernels *kernels, const struct fixture *f)
+{
+	for (size_t n = 1; n <= 130; n++) {
+		uint16_t *row = guarded(n * sizeof(*row));
+		float *x = guarded(n * sizeof(*x)), *y = guarded(n * sizeof(*y));
+		float *out = guarded(sizeof(*out)), *a = guarded(sizeof(*a));
+		const uint16_t *rows[] = { row };
+
+		memcpy(row, f->weights[0], n * sizeof(*row));
+		memcpy(x, f->x[0], n * sizeof(*x));
+		memcpy(y, f->x[1], n * sizeof(*y));
+		*a = 1.5f;
+		kernels->dot_rows(out, 1, rows, 1, x, n, 1, n);
+		kernels->add_rows(y, a, rows, 1, n);
+		kernels->add_f32(y, *a, x, n);
+		*out = kernels->dot_f32(x, y, n);
+		kernels->widen(y, row, n);
+		unguard(row, n * sizeof(*row));
+		unguard(x, n * sizeof(*x));
+		unguard(y, n * sizeof(*y));
+		unguard(out, sizeof(*out));
+		unguard(a, sizeof(*a));
+	}
+}
+
+static void nothing_beyond_the_end_is_touched(void **state)
+{
+	(void)state;
+	for_each_kernels(check_bounds);
+}
+
 static void unknown_kernels_are_not_found(void **state)
 {
 	(void)state;
@@ -192,6 +248,7 @@ int main(void)
 		cmocka_unit_test(add_rows_sums_in_order),
 		cmocka_unit_test(dot_rows_is_a_dot_product),
 		cmocka_unit_test(f32_kernels_and_widening),
+		cmocka_unit_test(nothing_beyond_the_end_is_touched),
 		cmocka_unit_test(together_equals_one_by_one),
 		cmocka_unit_test(unknown_kernels_are_not_found),
 	};
