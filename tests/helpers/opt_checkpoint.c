@@ -16,6 +16,8 @@
 #define SEED 20240
 #define TENSORS_PER_LAYER 16
 #define OTHER_TENSORS 7
+/* With at most 127 of them, bf16 holds every value, and 1 +- 32 of them too. */
+#define UNIT (1.0f / 128)
 
 struct opt_shape opt_small(void)
 {
@@ -30,8 +32,9 @@ struct opt_shape opt_small(void)
 	};
 }
 
-/* Multiples of 1/128 around `center`, up to `range` of them away. */
-static float *random_values(struct random_state *random, uint64_t n, float center, uint32_t range)
+/* Up to `range` units on both sides of `center`. */
+static float *random_values(struct random_state *random, uint64_t n, float center, float unit,
+			    uint32_t range)
 {
 	float *values = malloc(n * sizeof(*values));
 
@@ -39,7 +42,7 @@ static float *random_values(struct random_state *random, uint64_t n, float cente
 	for (uint64_t i = 0; i < n; i++) {
 		int64_t steps = (int64_t)random_below(random, 2 * (uint64_t)range + 1) - range;
 
-		values[i] = center + (float)steps / 128;
+		values[i] = center + (float)steps * unit;
 	}
 	return values;
 }
@@ -50,9 +53,19 @@ struct maker {
 	struct random_state random;
 };
 
+/* The inputs of a product are about as large as its outputs when weights get smaller with d. */
+static float unit_for(uint64_t n_in)
+{
+	float unit = UNIT;
+
+	for (; n_in > 24; n_in /= 4)
+		unit /= 2;
+	return unit;
+}
+
 /* Rows of 0: a vector. */
 static void add(struct maker *maker, const char *prefix, const char *name, uint64_t rows,
-		uint64_t columns, float center, uint32_t range)
+		uint64_t columns, float center, float unit, uint32_t range)
 {
 	struct opt_checkpoint *checkpoint = maker->checkpoint;
 	struct test_tensor *tensor = &checkpoint->tensors[checkpoint->n_tensors++];
@@ -65,7 +78,8 @@ static void add(struct maker *maker, const char *prefix, const char *name, uint6
 	tensor->n_dims = rows ? 2 : 1;
 	tensor->dims[0] = rows ? rows : columns;
 	tensor->dims[1] = columns;
-	tensor->values = random_values(&maker->random, test_tensor_elements(tensor), center, range);
+	tensor->values = random_values(&maker->random, test_tensor_elements(tensor), center, unit,
+				       range);
 }
 
 static void add_norm(struct maker *maker, const char *prefix, const char *name, uint32_t n)
@@ -73,9 +87,9 @@ static void add_norm(struct maker *maker, const char *prefix, const char *name, 
 	char full[128];
 
 	snprintf(full, sizeof(full), "%s.weight", name);
-	add(maker, prefix, full, 0, n, 1, 32);
+	add(maker, prefix, full, 0, n, 1, UNIT, 32);
 	snprintf(full, sizeof(full), "%s.bias", name);
-	add(maker, prefix, full, 0, n, 0, 32);
+	add(maker, prefix, full, 0, n, 0, UNIT, 32);
 }
 
 static void add_linear(struct maker *maker, const char *prefix, const char *name, uint32_t n_out,
@@ -84,11 +98,11 @@ static void add_linear(struct maker *maker, const char *prefix, const char *name
 	char full[128];
 
 	snprintf(full, sizeof(full), "%s.weight", name);
-	add(maker, prefix, full, n_out, n_in, 0, 64);
+	add(maker, prefix, full, n_out, n_in, 0, unit_for(n_in), 64);
 	if (maker->checkpoint->shape.no_biases)
 		return;
 	snprintf(full, sizeof(full), "%s.bias", name);
-	add(maker, prefix, full, 0, n_out, 0, 64);
+	add(maker, prefix, full, 0, n_out, 0, UNIT, 64);
 }
 
 static void add_layer(struct maker *maker, uint32_t layer)
@@ -107,6 +121,20 @@ static void add_layer(struct maker *maker, uint32_t layer)
 	add_norm(maker, prefix, "final_layer_norm", shape->d_model);
 }
 
+static void add_embeddings(struct maker *maker)
+{
+	const struct opt_shape *shape = &maker->checkpoint->shape;
+	const char *prefix = maker->checkpoint->prefix;
+	uint32_t d = shape->d_model, d_embed = shape->d_embed;
+
+	add(maker, prefix, "embed_tokens.weight", shape->n_vocab, d_embed, 0, UNIT, 127);
+	add(maker, prefix, "embed_positions.weight", shape->n_context + 2, d, 0, UNIT, 127);
+	if (d_embed == d)
+		return;
+	add(maker, prefix, "project_in.weight", d, d_embed, 0, unit_for(d_embed), 64);
+	add(maker, prefix, "project_out.weight", d_embed, d, 0, unit_for(d), 64);
+}
+
 struct opt_checkpoint *opt_checkpoint_make(const struct opt_shape *shape, const char *prefix,
 					   enum checkpoint_dtype dtype)
 {
@@ -120,18 +148,13 @@ struct opt_checkpoint *opt_checkpoint_make(const struct opt_shape *shape, const 
 	checkpoint->tensors = calloc(shape->n_layers * TENSORS_PER_LAYER + OTHER_TENSORS,
 				     sizeof(checkpoint->tensors[0]));
 	assert_non_null(checkpoint->tensors);
-	add(&maker, prefix, "embed_tokens.weight", shape->n_vocab, shape->d_embed, 0, 127);
-	add(&maker, prefix, "embed_positions.weight", shape->n_context + 2, shape->d_model, 0, 127);
-	if (shape->d_embed != shape->d_model) {
-		add(&maker, prefix, "project_in.weight", shape->d_model, shape->d_embed, 0, 64);
-		add(&maker, prefix, "project_out.weight", shape->d_embed, shape->d_model, 0, 64);
-	}
+	add_embeddings(&maker);
 	for (uint32_t layer = 0; layer < shape->n_layers; layer++)
 		add_layer(&maker, layer);
 	if (!shape->post_norm && !shape->no_final_norm)
 		add_norm(&maker, prefix, "final_layer_norm", shape->d_model);
 	if (shape->untied)
-		add(&maker, "", "lm_head.weight", shape->n_vocab, shape->d_embed, 0, 127);
+		add(&maker, "", "lm_head.weight", shape->n_vocab, shape->d_embed, 0, UNIT, 127);
 	return checkpoint;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Tiny OPT checkpoints made of random weights: as tables of tensors, which a test
- * may spoil, and as directories. Every value is a multiple of 1/128 that bf16 and
- * f16 hold exactly, so that no conversion changes it.
+ * may spoil, and as directories. Every value is one that bf16 and f16 hold exactly,
+ * so that no conversion changes it.
  */
 #ifndef COLINK_TESTS_HELPERS_OPT_CHECKPOINT_H
 #define COLINK_TESTS_HELPERS_OPT_CHECKPOINT_H
