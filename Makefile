@@ -85,6 +85,13 @@ $(unit_programs) $(integration_programs): $(BUILD)/%: $(BUILD)/%.o $(test_helper
 		$(BUILD)/libruntime.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(TEST_LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
 
+# Calls that the test makes fail: of our own objects, by the linker.
+faulty_calls = fstat fsync open pread pwrite rename
+ifeq ($(SANITIZE),1)
+faulty_calls += aligned_alloc calloc malloc realloc strdup strndup
+endif
+$(BUILD)/tests/integration/test_faults: TEST_LDFLAGS = $(faulty_calls:%=-Wl,--wrap=%)
+
 # Linked once; several tests and the demo read it.
 demo_model = tests/data/demo-model
 demo_texts = $(sort $(wildcard $(demo_model)/corpus/*.txt))
