@@ -127,6 +127,8 @@ int cmd_eval(const struct command *command, int argc, char **argv)
 	status = options_parse(command, specs, n_specs, argc, argv, &path, 1);
 	if (status < 0 && !options.texts.count)
 		status = usage_error(command, "--text FILE is missing");
+	if (status < 0 && options.context == 1)
+		status = usage_error(command, "--ctx 1: has to be at least 2, or 0 for the model's");
 	if (status < 0)
 		status = engine_check(command, &options.engine);
 	if (status < 0)
