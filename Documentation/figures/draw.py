@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Draw the figures of Documentation/: reads.svg from measurements/placement.json, and
+pipeline.svg. Standard library only.
+
+usage: Documentation/figures/draw.py
+"""
+import json
+import os
+from xml.sax.saxutils import escape
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+COLOURS = {"identity": "#b0b7c3", "random": "#d9c8a9", "frequency": "#6b9bd1", "linked": "#1f5fa8"}
+
+
+class Drawing:
+    def __init__(self, width, height):
+        self.width, self.height = width, height
+        self.parts = []
+
+    def rect(self, x, y, width, height, fill, stroke="none"):
+        self.parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
+                          f'height="{height:.1f}" fill="{fill}" stroke="{stroke}"/>')
+
+    def line(self, x1, y1, x2, y2, stroke="#444", dash="", arrow=False):
+        extra = (f' stroke-dasharray="{dash}"' if dash else "")
+        extra += ' marker-end="url(#arrow)"' if arrow else ""
+        self.parts.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+                          f'stroke="{stroke}"{extra}/>')
+
+    def text(self, x, y, text, size=12, anchor="middle", weight="normal", fill="#222"):
+        self.parts.append(f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{fill}" '
+                          f'text-anchor="{anchor}" font-weight="{weight}">{escape(text)}</text>')
+
+    def save(self, name):
+        with open(os.path.join(HERE, name), "w", encoding="utf-8") as out:
+            out.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width}" '
+                      f'height="{self.height}" viewBox="0 0 {self.width} {self.height}" '
+                      'font-family="sans-serif">\n'
+                      '<defs><marker id="arrow" markerWidth="8" markerHeight="8" refX="7" refY="3" '
+                      'orient="auto"><path d="M0,0 L7,3 L0,6 z" fill="#444"/></marker></defs>\n'
+                      f'<rect width="{self.width}" height="{self.height}" fill="white"/>\n')
+            out.write("\n".join(self.parts) + "\n</svg>\n")
+
+
+def reads_by_order():
+    with open(os.path.join(HERE, "../measurements/placement.json"), encoding="utf-8") as file:
+        runs = json.load(file)["runs"]
+    result = next(run["result"] for run in runs if "--unseen" in run["command"])
+    orders = result["results"]
+    n_layers = len(orders[0]["layers"])
+    drawing = Drawing(760, 360)
+    left, bottom, top, bar, space = 60, 300, 50, 22, 24
+    highest = max(layer["reads_per_token"] for order in orders for layer in order["layers"])
+    scale = (bottom - top) / highest
+
+    drawing.text(left, 24, f"Reads per token and layer, {result['unseen_tokens']} tokens of held-out "
+                 "text, no collapse, no cache", 13, "start", "bold")
+    for tick in range(0, int(highest) + 1, 20):
+        y = bottom - tick * scale
+        drawing.line(left, y, drawing.width - 20, y, "#ddd")
+        drawing.text(left - 8, y + 4, str(tick), 11, "end")
+    for layer in range(n_layers):
+        x = left + space / 2 + layer * (len(orders) * bar + space)
+        for i, order in enumerate(orders):
+            reads = order["layers"][layer]["reads_per_token"]
+            drawing.rect(x + i * bar, bottom - reads * scale, bar - 2, reads * scale,
+                         COLOURS[order["name"]])
+            drawing.text(x + i * bar + bar / 2 - 1, bottom - reads * scale - 4, f"{reads:.0f}", 9)
+        drawing.text(x + len(orders) * bar / 2, bottom + 16, f"layer {layer}", 11)
+    for i, order in enumerate(orders):
+        x = left + 20 + i * 165
+        drawing.rect(x, bottom + 32, 12, 12, COLOURS[order["name"]])
+        drawing.text(x + 18, bottom + 42, f"{order['name']} ({order['reads_per_token']:.0f} in all)",
+                     11, "start")
+    drawing.save("reads.svg")
+
+
+def pipeline():
+    drawing = Drawing(760, 270)
+    step, left, attention, ffn, middle = 200, 110, 80, 84, 4
+    drawing.text(20, 24, "One token: layer L computes while the bundles of layer L+1 are read", 13,
+                 "start", "bold")
+    drawing.text(20, 82, "CPU", 12, "start")
+    drawing.text(20, 182, "flash", 12, "start")
+    for i, layer in enumerate(("L-1", "L", "L+1")):
+        x = left + i * step
+        drawing.rect(x, 60, attention, 34, "#e6e9ee", "#999")
+        drawing.text(x + attention / 2, 81, f"attention {layer}", 11)
+        drawing.rect(x + attention + middle, 60, 14, 34, "#f0c36d", "#999")
+        drawing.rect(x + attention + middle + 18, 60, ffn, 34, "#9dc08b", "#999")
+        drawing.text(x + attention + middle + 18 + ffn / 2, 81, f"FFN {layer}", 11)
+        predict = x + attention + middle + 7
+        if i < 2:
+            following = ("L", "L+1")[i]
+            drawing.line(predict, 94, predict, 158, arrow=True)
+            drawing.rect(predict, 160, step - 45, 34, "#6b9bd1", "#557")
+            drawing.text(predict + (step - 45) / 2, 181, f"read bundles of {following}", 11,
+                         fill="white")
+            drawing.line(predict + step - 45, 160, x + step + attention + middle + 22, 97,
+                         arrow=True)
+    drawing.rect(left, 216, 14, 14, "#f0c36d", "#999")
+    drawing.text(left + 20, 228, "predict the next layer's neurons from this layer's FFN input, drop what "
+                 "the cache has, plan, submit", 11, "start")
+    drawing.text(left + 20, 248, "Layer 0 has no layer before it: it predicts from its own FFN input and "
+                 "waits.", 11, "start")
+    drawing.save("pipeline.svg")
+
+
+if __name__ == "__main__":
+    reads_by_order()
+    pipeline()
