@@ -48,7 +48,7 @@ static int show_token(void *arg, uint32_t id)
 	n = utf8_stream_push(&run->utf8, bytes, length, text);
 	fwrite(text, 1, n, stdout);
 	free(text);
-	return fflush(stdout) ? -EIO : 0;
+	return fflush(stdout) ? -errno : 0;
 }
 
 static void end_text(struct run *run)

@@ -40,6 +40,8 @@ static void show_commands(FILE *out)
 
 int main(int argc, char **argv)
 {
+	struct error err;
+
 	/* Writing to a closed pipe or beyond a limit is an error like any other, not a silent death. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
@@ -49,7 +51,7 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
 		show_commands(stdout);
-		return EXIT_DONE;
+		return finish_output(&err) < 0 ? report_failure(&err) : EXIT_DONE;
 	}
 	for (size_t i = 0; i < COUNT_OF(commands); i++)
 		if (!strcmp(argv[1], commands[i].name))

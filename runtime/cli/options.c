@@ -130,6 +130,7 @@ int options_parse(const struct command *command, const struct option_spec *specs
 {
 	struct option longs[MAX_SPECS + 2];
 	char letters[2 * MAX_SPECS + 2];
+	struct error err;
 	int c, index;
 
 	fill_tables(specs, n_specs, longs, letters);
@@ -144,7 +145,7 @@ int options_parse(const struct command *command, const struct option_spec *specs
 			return usage_error(command, "unknown option %s", argv[optind - 1]);
 		if (c == 0 && (size_t)index == n_specs) {
 			show_help(command, specs, n_specs);
-			return EXIT_DONE;
+			return finish_output(&err) < 0 ? report_failure(&err) : EXIT_DONE;
 		}
 		spec = c ? by_letter(specs, n_specs, c) : &specs[index];
 		if (!store_value(spec, optarg))

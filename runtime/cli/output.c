@@ -30,7 +30,8 @@ int print_json(json_t *object, struct error *err)
 	ret = json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	json_decref(object);
 	if (ret < 0)
-		return error_set(err, -EIO, "cannot write JSON to standard output");
+		return error_set(err, -EIO, "cannot write JSON to standard output: %s",
+				 strerror(errno));
 	putchar('\n');
 	return finish_output(err);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 int generate_prompt(struct session *session, const uint32_t *ids, size_t n_ids, struct error *err)
 {
@@ -43,7 +44,7 @@ int generate_tokens(struct session *session, uint32_t n_vocab,
 		ids[(*n_made)++] = id;
 		ret = options->token ? options->token(options->arg, id) : 0;
 		if (ret < 0)
-			error_set(err, ret, "output of token %u failed", *n_made);
+			error_set(err, ret, "cannot write token %u: %s", *n_made, strerror(-ret));
 		if (ret < 0 || id == options->eos || *n_made == options->n_tokens ||
 		    session_room(session) == 0)
 			break;
