@@ -3,6 +3,9 @@
 
 #include <stdbool.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 
 /* Best first. */
 static const struct kernels *const built[] = {
@@ -16,15 +19,25 @@ static const struct kernels *const built[] = {
 	&kernels_portable,
 };
 
+#ifdef __x86_64__
+/* By hand, since __builtin_cpu_supports() of clang 14 does not know it by name. */
+static bool cpu_has_f16c(void)
+{
+	unsigned int a, b, c, d;
+
+	return __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
+}
+#endif
+
 static bool cpu_has(const struct kernels *kernels)
 {
 #ifdef __x86_64__
 	if (kernels == &kernels_avx512)
 		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-		       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("f16c");
+		       __builtin_cpu_supports("avx512bw") && cpu_has_f16c();
 	if (kernels == &kernels_avx2)
 		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-		       __builtin_cpu_supports("f16c");
+		       cpu_has_f16c();
 #endif
 	(void)kernels;
 	return true;
