@@ -10,6 +10,7 @@
 
 #include "cli/engine.h"
 #include "infer/generate.h"
+#include "infer/logits.h"
 
 /* Logits shown to people; --json has all. */
 #define SHOWN 10
@@ -116,9 +117,10 @@ static int compute(struct engine *engine, const struct logits_options *options, 
 			   options->sparse ? SESSION_SPARSE : SESSION_DENSE, (uint32_t)*n_ids, err);
 	if (ret == 0)
 		ret = generate_prompt(engine->session, *ids, *n_ids, err);
-	if (ret == 0)
-		session_logits(engine->session, session_batch(engine->session) - 1, 1, *logits);
-	return ret;
+	if (ret < 0)
+		return ret;
+	session_logits(engine->session, session_batch(engine->session) - 1, 1, *logits);
+	return logits_check(*logits, config->n_vocab, err);
 }
 
 static int print_logits(const char *path, const struct logits_options *options, struct error *err)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "infer/logits.h"
+
 int generate_prompt(struct session *session, const uint32_t *ids, size_t n_ids, struct error *err)
 {
 	int ret = 0;
@@ -40,11 +42,15 @@ int generate_tokens(struct session *session, uint32_t n_vocab,
 		uint32_t id;
 
 		session_logits(session, session_batch(session) - 1, 1, logits);
+		ret = logits_check(logits, n_vocab, err);
+		if (ret < 0)
+			break;
 		id = sampler_pick(sampler, logits);
 		ids[(*n_made)++] = id;
 		ret = options->token ? options->token(options->arg, id) : 0;
 		if (ret < 0)
-			error_set(err, ret, "cannot write token %u: %s", *n_made, strerror(-ret));
+			error_set(err, ret, "cannot write out token %u: %s", *n_made,
+				  strerror(-ret));
 		if (ret < 0 || id == options->eos || *n_made == options->n_tokens ||
 		    session_room(session) == 0)
 			break;

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "infer/logits.h"
+
 /* Logits computed together; each is n_vocab floats. */
 #define LOGITS_BLOCK 32
 
@@ -21,20 +23,24 @@ static double token_nll(const float *logits, uint32_t n, uint32_t target)
 	return log(sum) + largest - logits[target];
 }
 
-/* The targets of the last batch. */
-static double batch_nll(struct session *session, uint32_t n_vocab, const uint32_t *targets,
-			uint32_t count, float *logits)
+/* The targets of the last batch, added to *nll. */
+static int batch_nll(struct session *session, uint32_t n_vocab, const uint32_t *targets,
+		     uint32_t count, float *logits, double *nll, struct error *err)
 {
-	double nll = 0;
-
 	for (uint32_t first = 0; first < count; first += LOGITS_BLOCK) {
 		uint32_t part = count - first < LOGITS_BLOCK ? count - first : LOGITS_BLOCK;
 
 		session_logits(session, first, part, logits);
-		for (uint32_t i = 0; i < part; i++)
-			nll += token_nll(logits + (size_t)i * n_vocab, n_vocab, targets[first + i]);
+		for (uint32_t i = 0; i < part; i++) {
+			const float *of_token = logits + (size_t)i * n_vocab;
+			int ret = logits_check(of_token, n_vocab, err);
+
+			if (ret < 0)
+				return ret;
+			*nll += token_nll(of_token, n_vocab, targets[first + i]);
+		}
 	}
-	return nll;
+	return 0;
 }
 
 /* One piece: `count` targets, from inputs bos, targets[0], ..., targets[count - 2]. */
@@ -54,7 +60,7 @@ static int piece_nll(struct session *session, const struct model *model, const u
 
 		ret = session_forward(session, inputs + done, part, err);
 		if (ret == 0)
-			*nll += batch_nll(session, n_vocab, targets + done, part, logits);
+			ret = batch_nll(session, n_vocab, targets + done, part, logits, nll, err);
 		done += part;
 	}
 	return ret;

@@ -24,7 +24,7 @@ int sampler_create(const struct sampler_options *options, uint32_t n_vocab,
 		   struct sampler **sampler, struct error *err);
 void sampler_destroy(struct sampler *sampler);
 
-/* Of equal logits the lower id wins. `logits` is (n_vocab). */
+/* Of equal logits the lower id wins. `logits` is (n_vocab), all finite. */
 uint32_t sampler_pick(struct sampler *sampler, const float *logits);
 
 #endif

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Model files whose checksums are right and whose contents make no sense: they
+ * end in an error, not in nonsense, a crash or a loop without end.
+ */
+#include "helpers/test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "infer/generate.h"
+#include "infer/perplexity.h"
+#include "infer/record.h"
+#include "model/byte_symbols.h"
+#include "model/model_file.h"
+
+#define TOKENS 257 /* one per byte, and bos */
+#define BOS 256
+#define HALF_NAN 0x7e00
+#define MEMORY 4096
+
+static const uint32_t ids[] = { 65, 66, 67 };
+
+struct fixture {
+	char *folder;
+	char *path;
+	struct model *model;
+	struct session *session;
+};
+
+static void write_model(const char *path, const struct model_config *config, uint16_t weight)
+{
+	const struct model_origin origin = { .name = "broken", .placement = "identity" };
+	static char symbols[TOKENS][8];
+	const char *tokens[TOKENS];
+	uint8_t types[TOKENS];
+	struct vocabulary vocabulary = {
+		.n_tokens = TOKENS, .tokens = tokens, .types = types, .merges = tokens,
+		.bos = BOS, .eos = BOS, .pad = TOKEN_NONE, .unknown = TOKEN_NONE, .add_bos = true,
+	};
+	struct model_layout layout;
+	struct gguf_writer *writer;
+	size_t model_id_place;
+	struct error err;
+
+	for (unsigned int i = 0; i < TOKENS; i++) {
+		symbols[i][i == BOS ? 0 : utf8_encode(byte_to_symbol((uint8_t)i), symbols[i])] = '\0';
+		tokens[i] = i == BOS ? "<s>" : symbols[i];
+		types[i] = i == BOS ? TOKEN_CONTROL : TOKEN_NORMAL;
+	}
+	assert_ok(model_layout_make(config, &layout, &err), &err);
+	assert_ok(model_file_create(path, config, &origin, &vocabulary, &layout, &writer,
+				    &model_id_place, &err), &err);
+	for (size_t i = 0; i < layout.n_tensors; i++) {
+		const struct model_tensor *tensor = &layout.tensors[i];
+		union {
+			uint16_t halves[MEMORY / 2];
+			uint32_t words[MEMORY / 4];
+		} data = { 0 };
+
+		assert_true(model_tensor_bytes(tensor) <= sizeof(data));
+		for (uint32_t slot = 0; tensor->id == MODEL_HINT_NEURON && slot < config->n_ffn; slot++)
+			data.words[slot] = slot;
+		if (tensor->type == GGUF_TENSOR_F16)
+			data.halves[0] = weight;
+		gguf_writer_data(writer, &data, model_tensor_bytes(tensor));
+	}
+	assert_ok(gguf_writer_commit(writer, &err), &err);
+	model_layout_free(&layout);
+}
+
+static void begin(struct fixture *f, uint32_t n_context, uint16_t weight)
+{
+	const struct model_config config = {
+		.n_layers = 2, .d_model = 4, .d_embed = 4, .n_ffn = 8, .n_heads = 2,
+		.n_vocab = TOKENS, .n_context = n_context, .norm_epsilon = 1e-5f,
+		.final_norm = true, .tied = true, .predictor_rank = 2,
+	};
+	const struct session_options options = {
+		.threads = 1, .store = { .source = "pread", .cache_ratio = 0 },
+	};
+	struct error err;
+
+	f->folder = make_folder();
+	f->path = path_in(f->folder, "broken.gguf");
+	write_model(f->path, &config, weight);
+	assert_ok(model_load(f->path, &f->model, &err), &err);
+	assert_ok(session_open(f->model, &options, &f->session, &err), &err);
+}
+
+static void end(struct fixture *f)
+{
+	session_close(f->session);
+	model_unload(f->model);
+	free(f->path);
+	remove_folder(f->folder);
+}
+
+static int generate(struct fixture *f, float temperature, struct error *err)
+{
+	const struct generate_options options = {
+		.n_tokens = 2, .eos = TOKEN_NONE, .sampler = { temperature, 0, 0.9f, 1 },
+	};
+	uint32_t made[2], n_made;
+
+	session_rewind(f->session);
+	assert_ok(generate_prompt(f->session, ids, 3, err), err);
+	return generate_tokens(f->session, TOKENS, &options, made, &n_made, err);
+}
+
+static int measure(struct fixture *f, struct error *err)
+{
+	struct perplexity result;
+
+	return perplexity_measure(f->session, f->model, ids, 3, 0, NULL, &result, err);
+}
+
+static void sound_weights_are_used(void **state)
+{
+	struct fixture f;
+	struct error err;
+
+	(void)state;
+	begin(&f, 8, 0);
+	assert_ok(generate(&f, 0, &err), &err);
+	assert_ok(generate(&f, 1, &err), &err);
+	assert_ok(measure(&f, &err), &err);
+	end(&f);
+}
+
+static void weights_that_are_not_numbers_are_refused(void **state)
+{
+	struct fixture f;
+	struct error err;
+
+	(void)state;
+	begin(&f, 8, HALF_NAN);
+	assert_int_equal(generate(&f, 0, &err), -EDOM);
+	assert_int_equal(generate(&f, 1, &err), -EDOM);
+	assert_int_equal(measure(&f, &err), -EDOM);
+	end(&f);
+}
+
+/* bos fills the only position: no window would ever take a token of the text. */
+static void a_context_of_one_cannot_be_traced(void **state)
+{
+	const struct record_options options = { .threads = 1, .store.source = "pread" };
+	struct record_result result;
+	struct fixture f;
+	struct error err;
+	char *trace;
+
+	(void)state;
+	begin(&f, 1, 0);
+	trace = path_in(f.folder, "trace");
+	assert_int_equal(record_trace(f.model, ids, 3, trace, &options, NULL, &result, &err),
+			 -EINVAL);
+	free(trace);
+	end(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sound_weights_are_used),
+		cmocka_unit_test(weights_that_are_not_numbers_are_refused),
+		cmocka_unit_test(a_context_of_one_cannot_be_traced),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
