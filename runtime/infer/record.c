@@ -115,6 +115,10 @@ int record_trace(const struct model *model, const uint32_t *ids, size_t n_ids, c
 
 	if (!n_ids)
 		return error_set(err, -EINVAL, "the text to trace has no tokens");
+	/* A window has bos and at least one token of the text. */
+	if (model->config.n_context < 2)
+		return error_set(err, -EINVAL, "%s: a context of %u tokens is too short to trace",
+				 gguf_path(model->file->gguf), model->config.n_context);
 	ret = session_open(model, &session_options, &session, err);
 	if (ret == 0)
 		ret = open_writer(&recorder, output, options, err);
