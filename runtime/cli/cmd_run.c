@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* colink run: a prompt in, text out as it is made. */
 #include <errno.h>
+#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +61,8 @@ static void end_text(struct run *run)
 	putchar('\n');
 }
 
-/* The text of all made tokens, NUL-terminated; the caller frees it. */
-static char *made_text(const struct run *run)
+/* The text of all made tokens, which may hold NUL bytes; the caller frees it. */
+static char *made_text(const struct run *run, size_t *text_length)
 {
 	struct utf8_stream stream = { 0 };
 	size_t length = 0, n = 0;
@@ -72,29 +73,29 @@ static char *made_text(const struct run *run)
 
 		length += tokenizer_bytes(run->engine.model->tokenizer, run->made[i], &bytes);
 	}
-	text = malloc(UTF8_STREAM_ROOM(length) + UTF8_STREAM_ROOM(0) + 1);
+	text = malloc(UTF8_STREAM_ROOM(length) + UTF8_STREAM_ROOM(0));
 	for (uint32_t i = 0; text && i < run->n_made; i++) {
 		const char *bytes;
 		size_t part = tokenizer_bytes(run->engine.model->tokenizer, run->made[i], &bytes);
 
 		n += utf8_stream_push(&stream, bytes, part, text + n);
 	}
-	if (text) {
+	if (text)
 		n += utf8_stream_end(&stream, text + n);
-		text[n] = '\0';
-	}
+	*text_length = n;
 	return text;
 }
 
 static json_t *run_json(const struct run *run, const struct bundle_store_stats *stats)
 {
 	const struct engine *engine = &run->engine;
-	char *text = made_text(run);
+	size_t length;
+	char *text = made_text(run, &length);
 	json_t *object;
 
 	object = json_pack("{s:o, s:s%, s:o, s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:i, s:I, s:b}",
 		"tokens", json_u32s(run->made, run->n_made),
-		"text", text ? text : "", text ? strlen(text) : (size_t)0,
+		"text", text ? text : "", length,
 		"prompt_tokens", json_u32s(run->prompt, run->n_prompt),
 		"prompt_seconds", run->prompt_seconds,
 		"tokens_per_s", run->seconds > 0 ? run->n_made / run->seconds : 0.0,
@@ -201,7 +202,8 @@ static int run_model(const char *path, const struct run_options *options, struct
 		ret = print_json(run_json(&run, &stats), err);
 	} else {
 		ret = finish_output(err);
-		show_summary(&run, &stats);
+		if (ret == 0)
+			show_summary(&run, &stats);
 	}
 out:
 	engine_close(&run.engine);
@@ -243,7 +245,10 @@ int cmd_run(const struct command *command, int argc, char **argv)
 	status = engine_check(command, &options.engine);
 	if (status >= 0)
 		return status;
-	if (!(options.temperature >= 0) || !(options.top_p > 0 && options.top_p <= 1))
-		return usage_error(command, "--temp has to be 0 or more, --top-p above 0 and at most 1");
+	if (!(options.temperature >= 0 && options.temperature <= FLT_MAX))
+		return usage_error(command, "--temp %g: has to be 0 or more", options.temperature);
+	if (!(options.top_p > 0 && options.top_p <= 1))
+		return usage_error(command, "--top-p %g: has to be above 0 and at most 1",
+				   options.top_p);
 	return run_model(path, &options, &err) < 0 ? report_failure(&err) : EXIT_DONE;
 }
