@@ -141,6 +141,8 @@ int options_parse(const struct command *command, const struct option_spec *specs
 
 		if (c == ':')
 			return usage_error(command, "%s needs an argument", argv[optind - 1]);
+		if (c == '?' && optopt) /* getopt may still be inside a word like -xyz */
+			return usage_error(command, "unknown option -%c", optopt);
 		if (c == '?')
 			return usage_error(command, "unknown option %s", argv[optind - 1]);
 		if (c == 0 && (size_t)index == n_specs) {
