@@ -34,15 +34,19 @@ static double total_bundles(const struct placement_report *report,
 /* Wanted bundles per run over all layers. */
 static double mean_run_length(const struct placement_report *report, int method)
 {
-	double wanted = 0;
+	double wanted = 0, reads = total_reads(report, report->plain, method);
 
 	for (uint32_t layer = 0; layer < report->n_layers; layer++)
 		wanted += quality_of(report->plain, layer, method)->wanted_per_token;
-	return wanted / total_reads(report, report->plain, method);
+	return reads > 0 ? wanted / reads : 0;
 }
 
 void show_place_report(const struct placement_report *report)
 {
+	if (!report->n_tokens) {
+		printf("The trace is too short to keep tokens apart to measure the order on.\n");
+		return;
+	}
 	printf("On %llu unseen tokens, without collapse: reads per token (mean run length)\n",
 	       (unsigned long long)report->n_tokens);
 	printf("%-6s %9s", "layer", "fired");
