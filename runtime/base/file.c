@@ -131,7 +131,7 @@ static void output_file_free(struct output_file *file)
 }
 
 /* The rename would put a file in the place of a device, and fail on a directory, too late. */
-static int check_target(const char *path, struct error *err)
+int output_file_check(const char *path, struct error *err)
 {
 	struct stat st;
 
@@ -163,7 +163,7 @@ int output_file_create(const char *path, struct output_file **result, struct err
 	char *temporary;
 	int ret;
 
-	ret = check_target(path, err);
+	ret = output_file_check(path, err);
 	if (ret < 0)
 		return ret;
 	file = malloc(sizeof(*file));

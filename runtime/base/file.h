@@ -39,7 +39,12 @@ int file_read_text(const char *path, size_t limit, char **text, size_t *length, 
  */
 struct output_file;
 
-/* Refuses a path that is there and not a regular file: it would be replaced. */
+/*
+ * Refuses a path that is there and not a regular file: it would be replaced.
+ * output_file_create() does so too; for what takes long before it comes to that.
+ */
+int output_file_check(const char *path, struct error *err);
+
 int output_file_create(const char *path, struct output_file **file, struct error *err);
 
 /* Append. Buffered; a full disk may show at any later call. */

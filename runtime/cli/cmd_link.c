@@ -66,6 +66,13 @@ static void remove_and_die(int signal_number)
 	raise(signal_number);
 }
 
+/* What the parent had ignored (nohup, a job in the background) stays ignored. */
+static void remove_on(int signal_number)
+{
+	if (signal(signal_number, remove_and_die) == SIG_IGN)
+		signal(signal_number, SIG_IGN);
+}
+
 static void scratch_free(void)
 {
 	for (int i = 0; i < SCRATCH_FILES; i++)
@@ -116,9 +123,9 @@ static int scratch_create(const char *output, struct error *err)
 	if (mkdir(scratch.folder, 0777) < 0)
 		return error_set(err, -errno, "%s: cannot create: %s", scratch.folder,
 				 strerror(errno));
-	signal(SIGINT, remove_and_die);
-	signal(SIGTERM, remove_and_die);
-	signal(SIGHUP, remove_and_die);
+	remove_on(SIGINT);
+	remove_on(SIGTERM);
+	remove_on(SIGHUP);
 	return 0;
 }
 
@@ -249,7 +256,9 @@ static int link_model(const struct link_options *options, struct error *err)
 	struct link_result result = { 0 };
 	int ret;
 
-	ret = check_texts(&options->texts, err);
+	ret = output_file_check(options->output, err);
+	if (ret == 0)
+		ret = check_texts(&options->texts, err);
 	if (ret == 0)
 		ret = scratch_create(options->output, err);
 	if (ret == 0)
