@@ -306,17 +306,17 @@ static int write_tensors(struct import *import, struct error *err)
 	return ret;
 }
 
-/* The last part of the directory's path, as the model's name. */
+/*
+ * The last part of the directory's path, as the model's name; of its real path,
+ * so that "." and a link give the same file as the path itself.
+ */
 static void name_of(const char *directory, char *name, size_t size)
 {
-	size_t length = strlen(directory);
-	size_t begin;
+	char *path = realpath(directory, NULL);
+	const char *slash = path ? strrchr(path, '/') : NULL;
 
-	while (length > 1 && directory[length - 1] == '/')
-		length--;
-	for (begin = length; begin > 0 && directory[begin - 1] != '/'; begin--)
-		;
-	snprintf(name, size, "%.*s", (int)(length - begin), directory + begin);
+	snprintf(name, size, "%s", slash ? slash + 1 : directory);
+	free(path);
 	name[utf8_valid_prefix(name, strlen(name))] = '\0';
 }
 

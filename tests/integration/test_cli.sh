@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What all commands have in common: usage errors, output that cannot be written,
+# and mistakes that should show before hours of work, not after.
+. "$COLINK_TOP/tests/helpers/tap.sh"
+
+model=$data/demo-model
+linked=$COLINK_BUILD/demo/linked.gguf
+
+# misused PATTERN COMMAND ...: exit status 2 and one line on stderr, which has PATTERN.
+misused() {
+	local pattern=$1 status=0
+	shift
+	"$@" >"$work/stdout" 2>"$work/stderr" || status=$?
+	[ $status = 2 ] && [ "$(wc -l <"$work/stderr")" = 1 ] && [ ! -s "$work/stdout" ] &&
+		grep -qE -- "$pattern" "$work/stderr" && return
+	echo "# status $status, expected 2 and one line with: $pattern"
+	sed 's/^/# /' "$work/stderr"
+	return 1
+}
+
+check 'an unknown option is named' misused 'unknown option --nope' "$COLINK" run "$linked" --nope
+check 'an unknown letter within a word is named' \
+	misused 'unknown option -x ' "$COLINK" run "$linked" -xyz
+check 'an infinite temperature' misused '--temp inf' "$COLINK" run "$linked" -p a --temp inf
+check 'a top-p of 0' misused '--top-p 0' "$COLINK" run "$linked" -p a --top-p 0
+check 'a cache larger than all' misused '--cache-ratio 2' "$COLINK" run "$linked" -p a --cache-ratio 2
+
+# A full disk behind stdout: exit status 1 and one line that says so.
+full() { "$COLINK" "$@" >/dev/full; }
+refused 'run on a full disk' 'No space left' full run "$linked" -p a -n 2
+for command in 'run -p a -n 2' 'logits -p a' 'tokenize -p a' info verify; do
+	name=${command%% *}
+	options=${command#"$name"}
+	# shellcheck disable=SC2086
+	refused "$name --json on a full disk" 'standard output' full $name "$linked" $options --json
+done
+
+# Found out before anything is imported or traced.
+mkdir "$work/folder"
+refused 'a folder as the output of link' 'is a directory' \
+	"$COLINK" link "$work/no-such-model" --text "$model/heldout.txt" -o "$work/folder"
+
+head -c 1800 "$model/heldout.txt" >"$work/short.txt"
+"$COLINK" link "$model" --text "$work/short.txt" -o "$work/short.gguf" --json >"$work/short.json"
+check 'a text too short to keep tokens apart still links' "$COLINK" verify "$work/short.gguf"
+check 'and says that nothing was measured' jq -e '.place.unseen_tokens == 0 and
+	(.place.results | length) == 4 and .place.results[0].run_length_mean == 0' "$work/short.json"
+
+# nohup ignores SIGHUP: so must link, which otherwise cleans up and dies of it.
+survives_hangup() {
+	(trap '' HUP; exec "$COLINK" link "$model" --text "$model/corpus/code.txt" --tokens 4000 \
+		-o "$work/survivor.gguf" >/dev/null 2>&1) &
+	local pid=$!
+	while [ -d "/proc/$pid" ] && ! ls -d "$work"/survivor.gguf.link-* >/dev/null 2>&1; do
+		sleep 0.05
+	done
+	kill -HUP $pid
+	wait $pid
+}
+check 'link outlives a SIGHUP that is ignored' survives_hangup
+
+ln -s "$model" "$work/link"
+"$COLINK" import "$work/link" -o "$work/by-link.gguf" >/dev/null
+(cd "$model" && "$COLINK" import . -o "$work/by-dot.gguf" >/dev/null)
+check 'the same file by a link and from within' cmp "$work/by-link.gguf" "$work/by-dot.gguf"
+check 'named as the folder' test "$("$COLINK" info "$work/by-dot.gguf" --json | jq -r .name)" = demo-model
+finish
