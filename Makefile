@@ -6,6 +6,7 @@
 # make fuzz       build the fuzzers and run each for FUZZ_SECONDS (60)
 #
 # V=1 shows the commands. Missing Debian packages are installed (root) or named.
+# For another machine: make CC=aarch64-linux-gnu-gcc BUILD=build/arm64
 
 V ?= 0
 SANITIZE ?= 0
@@ -26,7 +27,8 @@ quiet = @printf '  %-8s %s\n' '$(1)' '$(2)';
 endif
 
 CC = gcc
-AR = gcc-ar
+# The one that comes with the compiler, which may be for another machine.
+AR = $(shell $(CC) -print-prog-name=ar)
 WARNINGS = -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wold-style-definition \
 	-Wpointer-arith -Wshadow -Wvla -Wwrite-strings -Wundef
 CPPFLAGS = -Iruntime
@@ -48,14 +50,19 @@ fuzzers := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
 all: $(BUILD)/colink
 
-# The compiler has to be there before it can say for which machine it compiles.
+# What the compiler makes code for. On a bare machine there is no compiler yet: this one.
+this_machine := $(shell uname -m)
+MACHINE ?= $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null || uname -m)))
+
+# These are the packages of this machine. Another one's libraries may be in any sysroot.
 $(BUILD)/packages.stamp: .ci/packages
+ifeq ($(MACHINE),$(this_machine))
 	@.ci/packages
+endif
 	@mkdir -p $(@D) && touch $@
 
 # The same kernels, compiled once per instruction set and picked at run time. They
 # rely on unrolled loops, so they are optimized more than the rest.
-MACHINE ?= $(shell uname -m)
 $(BUILD)/runtime/infer/kernels_%.o: CFLAGS += -O3
 ifeq ($(MACHINE),x86_64)
 $(BUILD)/runtime/infer/kernels_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
