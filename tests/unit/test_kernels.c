@@ -242,12 +242,31 @@ static void unknown_kernels_are_not_found(void **state)
 	assert_non_null(kernels_best());
 }
 
+/* What every CPU of an architecture has must not be left out unnoticed. */
+static void kernels_of_the_base_instruction_set(void **state)
+{
+	(void)state;
+#ifdef __aarch64__
+	assert_non_null(kernels_find("neon"));
+	assert_ptr_equal(kernels_best(), kernels_find("neon"));
+#else
+	assert_null(kernels_find("neon"));
+#endif
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const struct kernels *kernels = kernels_find(names[i]);
+
+		if (kernels)
+			assert_string_equal(kernels->name, names[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(add_rows_sums_in_order),
 		cmocka_unit_test(dot_rows_is_a_dot_product),
 		cmocka_unit_test(f32_kernels_and_widening),
+		cmocka_unit_test(kernels_of_the_base_instruction_set),
 		cmocka_unit_test(nothing_beyond_the_end_is_touched),
 		cmocka_unit_test(together_equals_one_by_one),
 		cmocka_unit_test(unknown_kernels_are_not_found),
