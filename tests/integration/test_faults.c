@@ -28,7 +28,15 @@
 #include "infer/session.h"
 #include "model/import_opt.h"
 
-enum call { CALL_ALLOCATE, CALL_FSTAT, CALL_FSYNC, CALL_OPEN, CALL_PREAD, CALL_PWRITE, CALL_RENAME };
+enum call {
+	CALL_ALLOCATE,
+	CALL_FSTAT,
+	CALL_FSYNC,
+	CALL_OPEN,
+	CALL_PREAD,
+	CALL_PWRITE,
+	CALL_RENAME,
+};
 
 /* What is to fail; read by every thread, changed while only one runs. */
 static struct {
