@@ -310,14 +310,16 @@ static int write_tensors(struct import *import, struct error *err)
  * The last part of the directory's path, as the model's name; of its real path,
  * so that "." and a link give the same file as the path itself.
  */
-static void name_of(const char *directory, char *name, size_t size)
+static int name_of(const char *directory, char *name, size_t size, struct error *err)
 {
 	char *path = realpath(directory, NULL);
-	const char *slash = path ? strrchr(path, '/') : NULL;
 
-	snprintf(name, size, "%s", slash ? slash + 1 : directory);
+	if (!path)
+		return error_set(err, -errno, "%s: cannot resolve: %s", directory, strerror(errno));
+	snprintf(name, size, "%s", strrchr(path, '/') + 1);
 	free(path);
 	name[utf8_valid_prefix(name, strlen(name))] = '\0';
+	return 0;
 }
 
 /* The vocabulary, tried out: a model that cannot be run must not be written. */
@@ -345,8 +347,9 @@ static int write_model(struct import *import, const char *output, struct error *
 	size_t model_id_place;
 	int ret;
 
-	name_of(import->directory, origin.name, sizeof(origin.name));
-	ret = load_vocabulary(import, &vocabulary, err);
+	ret = name_of(import->directory, origin.name, sizeof(origin.name), err);
+	if (ret == 0)
+		ret = load_vocabulary(import, &vocabulary, err);
 	if (ret < 0)
 		return ret;
 	ret = model_file_create(output, &import->config.model, &origin, vocabulary,
