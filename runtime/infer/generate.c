@@ -49,8 +49,7 @@ int generate_tokens(struct session *session, uint32_t n_vocab,
 		ids[(*n_made)++] = id;
 		ret = options->token ? options->token(options->arg, id) : 0;
 		if (ret < 0)
-			error_set(err, ret, "cannot write out token %u: %s", *n_made,
-				  strerror(-ret));
+			error_set(err, ret, "cannot write token %u: %s", *n_made, strerror(-ret));
 		if (ret < 0 || id == options->eos || *n_made == options->n_tokens ||
 		    session_room(session) == 0)
 			break;
