@@ -99,6 +99,9 @@ faulty_calls += aligned_alloc calloc malloc realloc strdup strndup
 endif
 $(BUILD)/tests/integration/test_faults: TEST_LDFLAGS = $(faulty_calls:%=-Wl,--wrap=%)
 
+# It looks on while a layer computes.
+$(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window
+
 # Linked once; several tests and the demo read it.
 demo_model = tests/data/demo-model
 demo_texts = $(sort $(wildcard $(demo_model)/corpus/*.txt))

@@ -7,19 +7,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/utf8.h"
+#include "helpers/byte_model.h"
 #include "infer/generate.h"
 #include "infer/perplexity.h"
 #include "infer/record.h"
-#include "model/byte_symbols.h"
-#include "model/model_file.h"
 
-#define TOKENS 257 /* one per byte, and bos */
-#define BOS 256
 #define HALF_NAN 0x7e00
-#define MEMORY 4096
 
 static const uint32_t ids[] = { 65, 66, 67 };
 
@@ -30,52 +24,11 @@ struct fixture {
 	struct session *session;
 };
 
-static void write_model(const char *path, const struct model_config *config, uint16_t weight)
-{
-	const struct model_origin origin = { .name = "broken", .placement = "identity" };
-	static char symbols[TOKENS][8];
-	const char *tokens[TOKENS];
-	uint8_t types[TOKENS];
-	struct vocabulary vocabulary = {
-		.n_tokens = TOKENS, .tokens = tokens, .types = types, .merges = tokens,
-		.bos = BOS, .eos = BOS, .pad = TOKEN_NONE, .unknown = TOKEN_NONE, .add_bos = true,
-	};
-	struct model_layout layout;
-	struct gguf_writer *writer;
-	size_t model_id_place;
-	struct error err;
-
-	for (unsigned int i = 0; i < TOKENS; i++) {
-		symbols[i][i == BOS ? 0 : utf8_encode(byte_to_symbol((uint8_t)i), symbols[i])] = '\0';
-		tokens[i] = i == BOS ? "<s>" : symbols[i];
-		types[i] = i == BOS ? TOKEN_CONTROL : TOKEN_NORMAL;
-	}
-	assert_ok(model_layout_make(config, &layout, &err), &err);
-	assert_ok(model_file_create(path, config, &origin, &vocabulary, &layout, &writer,
-				    &model_id_place, &err), &err);
-	for (size_t i = 0; i < layout.n_tensors; i++) {
-		const struct model_tensor *tensor = &layout.tensors[i];
-		union {
-			uint16_t halves[MEMORY / 2];
-			uint32_t words[MEMORY / 4];
-		} data = { 0 };
-
-		assert_true(model_tensor_bytes(tensor) <= sizeof(data));
-		for (uint32_t slot = 0; tensor->id == MODEL_HINT_NEURON && slot < config->n_ffn; slot++)
-			data.words[slot] = slot;
-		if (tensor->type == GGUF_TENSOR_F16)
-			data.halves[0] = weight;
-		gguf_writer_data(writer, &data, model_tensor_bytes(tensor));
-	}
-	assert_ok(gguf_writer_commit(writer, &err), &err);
-	model_layout_free(&layout);
-}
-
 static void begin(struct fixture *f, uint32_t n_context, uint16_t weight)
 {
 	const struct model_config config = {
 		.n_layers = 2, .d_model = 4, .d_embed = 4, .n_ffn = 8, .n_heads = 2,
-		.n_vocab = TOKENS, .n_context = n_context, .norm_epsilon = 1e-5f,
+		.n_vocab = BYTE_MODEL_TOKENS, .n_context = n_context, .norm_epsilon = 1e-5f,
 		.final_norm = true, .tied = true, .predictor_rank = 2,
 	};
 	const struct session_options options = {
@@ -85,7 +38,7 @@ static void begin(struct fixture *f, uint32_t n_context, uint16_t weight)
 
 	f->folder = make_folder();
 	f->path = path_in(f->folder, "broken.gguf");
-	write_model(f->path, &config, weight);
+	byte_model_write(f->path, &config, weight);
 	assert_ok(model_load(f->path, &f->model, &err), &err);
 	assert_ok(session_open(f->model, &options, &f->session, &err), &err);
 }
@@ -107,7 +60,7 @@ static int generate(struct fixture *f, float temperature, struct error *err)
 
 	session_rewind(f->session);
 	assert_ok(generate_prompt(f->session, ids, 3, err), err);
-	return generate_tokens(f->session, TOKENS, &options, made, &n_made, err);
+	return generate_tokens(f->session, BYTE_MODEL_TOKENS, &options, made, &n_made, err);
 }
 
 static int measure(struct fixture *f, struct error *err)

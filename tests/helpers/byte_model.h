@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A model file that model_load() takes: a token per byte and bos; weights are all zero but one. */
+#ifndef COLINK_TESTS_HELPERS_BYTE_MODEL_H
+#define COLINK_TESTS_HELPERS_BYTE_MODEL_H
+
+#include <stdint.h>
+
+#include "model/model_layout.h"
+
+#define BYTE_MODEL_TOKENS 257
+#define BYTE_MODEL_BOS 256
+
+/* No tensor may be larger than 4096 bytes. `weight` is the first one of every f16 tensor. */
+void byte_model_write(const char *path, const struct model_config *config, uint16_t weight);
+
+#endif
