@@ -85,6 +85,9 @@ int thread_pool_create(unsigned int threads, struct thread_pool **result, struct
 
 	if (threads == 0)
 		threads = available_cpus();
+	if (threads > THREAD_POOL_MAX)
+		return error_set(err, -EINVAL, "%u threads: at most %d are possible", threads,
+				 THREAD_POOL_MAX);
 	pool = calloc(1, sizeof(*pool) + (threads - 1) * sizeof(pool->threads[0]));
 	if (!pool)
 		return error_no_memory(err, "threads");

@@ -13,7 +13,12 @@
 
 struct thread_pool;
 
-/* `threads` counts the caller: 1 starts none. 0 means one per CPU of this process. */
+#define THREAD_POOL_MAX 1024
+
+/*
+ * `threads` counts the caller: 1 starts none. 0 means one per CPU of this process.
+ * More than THREAD_POOL_MAX are refused.
+ */
 int thread_pool_create(unsigned int threads, struct thread_pool **pool, struct error *err);
 
 /* Wait for the threads to end, then free. NULL is allowed. */

@@ -129,8 +129,8 @@ static int scratch_create(const char *output, struct error *err)
 	return 0;
 }
 
-/* The break-even gap in bundles of the model. */
-static int break_even_bundles(const char *model, uint32_t *gap, struct error *err)
+/* The break-even gap in bundles of the model; and does the rank fit, before long work? */
+static int look_at_model(const char *model, uint32_t rank, uint32_t *gap, struct error *err)
 {
 	struct model_file *file;
 	int ret;
@@ -140,8 +140,11 @@ static int break_even_bundles(const char *model, uint32_t *gap, struct error *er
 		return ret;
 	*gap = (uint32_t)(device_break_even_bytes(DEVICE_COST_UFS4) /
 			  model_bundle_stride(&file->config));
+	if (rank > file->config.d_model)
+		ret = error_set(err, -EINVAL, "--rank %u: at most the model's width, %u, is possible",
+				rank, file->config.d_model);
 	model_file_close(file);
-	return 0;
+	return ret;
 }
 
 enum link_step {
@@ -215,7 +218,7 @@ static int do_steps(const struct link_options *options, struct link_result *resu
 	ret = step_import(options->source, trace.model, err);
 	result->seconds[STEP_IMPORT] = lap(&mark);
 	if (ret == 0)
-		ret = break_even_bundles(trace.model, &place.gap, err);
+		ret = look_at_model(trace.model, train.options.rank, &place.gap, err);
 	if (ret == 0)
 		ret = step_trace(&trace, &result->record, err);
 	result->seconds[STEP_TRACE] = lap(&mark);

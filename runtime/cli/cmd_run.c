@@ -93,7 +93,7 @@ static json_t *run_json(const struct run *run, const struct bundle_store_stats *
 	char *text = made_text(run, &length);
 	json_t *object;
 
-	object = json_pack("{s:o, s:s%, s:o, s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:i, s:I, s:b}",
+	object = json_pack("{s:o, s:s%, s:o, s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:i, s:I, s:I, s:b}",
 		"tokens", json_u32s(run->made, run->n_made),
 		"text", text ? text : "", length,
 		"prompt_tokens", json_u32s(run->prompt, run->n_prompt),
@@ -105,6 +105,9 @@ static json_t *run_json(const struct run *run, const struct bundle_store_stats *
 		"io", engine_io_json(engine, stats),
 		"kernels", session_kernels(engine->session),
 		"threads", (int)session_threads(engine->session),
+		"dram_bytes", (json_int_t)(engine->model->resident_bytes +
+					   session_memory(engine->session) +
+					   bundle_store_memory(session_store(engine->session))),
 		"seed", (json_int_t)run->options->seed,
 		"dense", run->options->dense);
 	free(text);

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/thread_pool.h"
+#include "storage/source.h"
 
 /* A text to learn from or to measure on; beyond this it is surely the wrong file. */
 #define MAX_TEXT_BYTES ((size_t)1 << 32)
@@ -49,9 +51,12 @@ int engine_check(const struct command *command, const struct engine_options *opt
 	if (!(options->cache_ratio >= 0 && options->cache_ratio <= 1))
 		return usage_error(command, "--cache-ratio %g: has to be from 0 to 1",
 				   options->cache_ratio);
-	if (options->threads > 1024)
-		return usage_error(command, "--threads %u: has to be at most 1024",
-				   options->threads);
+	if (options->threads > THREAD_POOL_MAX)
+		return usage_error(command, "--threads %u: has to be at most %d",
+				   options->threads, THREAD_POOL_MAX);
+	if (options->queue_depth > SOURCE_MAX_QUEUE_DEPTH)
+		return usage_error(command, "--queue-depth %u: has to be at most %d",
+				   options->queue_depth, SOURCE_MAX_QUEUE_DEPTH);
 	return -1;
 }
 

@@ -20,12 +20,20 @@ misused() {
 	return 1
 }
 
+holds() { jq -e "$1" "$2" >/dev/null || { echo "# not so: $1"; cat "$2"; return 1; }; }
+
 check 'an unknown option is named' misused 'unknown option --nope' "$COLINK" run "$linked" --nope
 check 'an unknown letter within a word is named' \
 	misused 'unknown option -x ' "$COLINK" run "$linked" -xyz
 check 'an infinite temperature' misused '--temp inf' "$COLINK" run "$linked" -p a --temp inf
 check 'a top-p of 0' misused '--top-p 0' "$COLINK" run "$linked" -p a --top-p 0
 check 'a cache larger than all' misused '--cache-ratio 2' "$COLINK" run "$linked" -p a --cache-ratio 2
+
+check 'more threads than possible' misused '--threads 4000' "$COLINK" run "$linked" -p a -t 4000
+refused 'in place, too' '4000 threads' "$COLINK" link "$model" --text "$model/heldout.txt" \
+	--tokens 1000 -t 4000 -o "$work/none"
+check 'a queue too deep' misused '--queue-depth 9999' \
+	"$COLINK" run "$linked" -p a --queue-depth 9999
 
 # A full disk behind stdout: exit status 1 and one line that says so.
 full() { "$COLINK" "$@" >/dev/full; }
@@ -41,6 +49,17 @@ done
 mkdir "$work/folder"
 refused 'a folder as the output of link' 'is a directory' \
 	"$COLINK" link "$work/no-such-model" --text "$model/heldout.txt" -o "$work/folder"
+
+refused 'a rank beyond the width' '--rank 257' "$COLINK" link "$model" \
+	--text "$model/corpus/stories.txt" --rank 257 -o "$work/none"
+check 'and nothing is left' test -z "$(ls -d "$work"/none* 2>/dev/null)"
+
+resident=$("$COLINK" info "$linked" --json | jq .resident_bytes)
+"$COLINK" run "$linked" -p a -n 2 --json --cache-ratio 0 --io mmap >"$work/no-cache.json"
+"$COLINK" run "$linked" -p a -n 2 --json --cache-ratio 1 --io mmap >"$work/cache.json"
+check 'run tells the DRAM that it needs' holds ".dram_bytes >= $resident" "$work/no-cache.json"
+check 'with it that of the cache' holds \
+	".dram_bytes == $(jq .dram_bytes "$work/no-cache.json") + 6 * 2048 * 1024" "$work/cache.json"
 
 head -c 1800 "$model/heldout.txt" >"$work/short.txt"
 "$COLINK" link "$model" --text "$work/short.txt" -o "$work/short.gguf" --json >"$work/short.json"
