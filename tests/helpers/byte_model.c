@@ -8,7 +8,8 @@
 
 #define MEMORY 4096
 
-void byte_model_write(const char *path, const struct model_config *config, uint16_t weight)
+void byte_model_write(const char *path, const struct model_config *config, uint16_t weight,
+		      uint32_t first_neuron)
 {
 	const struct model_origin origin = { .name = "bytes", .placement = "identity" };
 	char symbols[BYTE_MODEL_TOKENS][8] = { 0 };
@@ -44,7 +45,7 @@ void byte_model_write(const char *path, const struct model_config *config, uint1
 
 		assert_true(model_tensor_bytes(tensor) <= sizeof(data));
 		for (uint32_t slot = 0; tensor->id == MODEL_HINT_NEURON && slot < config->n_ffn; slot++)
-			data.words[slot] = slot;
+			data.words[slot] = slot ? slot : first_neuron;
 		if (tensor->type == GGUF_TENSOR_F16)
 			data.halves[0] = weight;
 		gguf_writer_data(writer, &data, model_tensor_bytes(tensor));

@@ -10,7 +10,11 @@
 #define BYTE_MODEL_TOKENS 257
 #define BYTE_MODEL_BOS 256
 
-/* No tensor may be larger than 4096 bytes. `weight` is the first one of every f16 tensor. */
-void byte_model_write(const char *path, const struct model_config *config, uint16_t weight);
+/*
+ * No tensor may be larger than 4096 bytes. `weight` is the first one of every f16
+ * tensor. Slots are neurons; `first_neuron` is that of slot 0, rightly 0.
+ */
+void byte_model_write(const char *path, const struct model_config *config, uint16_t weight,
+		      uint32_t first_neuron);
 
 #endif

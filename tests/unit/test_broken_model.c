@@ -13,6 +13,7 @@
 #include "infer/perplexity.h"
 #include "infer/record.h"
 
+#define NEURONS 8
 #define HALF_NAN 0x7e00
 
 static const uint32_t ids[] = { 65, 66, 67 };
@@ -24,13 +25,18 @@ struct fixture {
 	struct session *session;
 };
 
-static void begin(struct fixture *f, uint32_t n_context, uint16_t weight)
+static struct model_config config_of(uint32_t n_context)
 {
-	const struct model_config config = {
-		.n_layers = 2, .d_model = 4, .d_embed = 4, .n_ffn = 8, .n_heads = 2,
+	return (struct model_config){
+		.n_layers = 2, .d_model = 4, .d_embed = 4, .n_ffn = NEURONS, .n_heads = 2,
 		.n_vocab = BYTE_MODEL_TOKENS, .n_context = n_context, .norm_epsilon = 1e-5f,
 		.final_norm = true, .tied = true, .predictor_rank = 2,
 	};
+}
+
+static void begin(struct fixture *f, uint32_t n_context, uint16_t weight)
+{
+	const struct model_config config = config_of(n_context);
 	const struct session_options options = {
 		.threads = 1, .store = { .source = "pread", .cache_ratio = 0 },
 	};
@@ -38,7 +44,7 @@ static void begin(struct fixture *f, uint32_t n_context, uint16_t weight)
 
 	f->folder = make_folder();
 	f->path = path_in(f->folder, "broken.gguf");
-	byte_model_write(f->path, &config, weight);
+	byte_model_write(f->path, &config, weight, 0);
 	assert_ok(model_load(f->path, &f->model, &err), &err);
 	assert_ok(session_open(f->model, &options, &f->session, &err), &err);
 }
@@ -114,11 +120,30 @@ static void a_context_of_one_cannot_be_traced(void **state)
 	end(&f);
 }
 
+/* They are used as indices. */
+static void neurons_that_are_no_permutation_are_refused(void **state)
+{
+	static const uint32_t wrong[] = { 1, NEURONS, UINT32_MAX };
+	const struct model_config config = config_of(8);
+	char *folder = make_folder(), *path = path_in(folder, "broken.gguf");
+	struct model *model;
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		byte_model_write(path, &config, 0, wrong[i]);
+		assert_int_equal(model_load(path, &model, &err), -EINVAL);
+	}
+	free(path);
+	remove_folder(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sound_weights_are_used),
 		cmocka_unit_test(weights_that_are_not_numbers_are_refused),
+		cmocka_unit_test(neurons_that_are_no_permutation_are_refused),
 		cmocka_unit_test(a_context_of_one_cannot_be_traced),
 	};
 

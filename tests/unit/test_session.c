@@ -72,7 +72,7 @@ static void the_next_layer_is_asked_for_before_computing(void **state)
 	struct error err;
 
 	(void)state;
-	byte_model_write(path, &config, HALF_ONE);
+	byte_model_write(path, &config, HALF_ONE, 0);
 	assert_ok(model_load(path, &model, &err), &err);
 	assert_ok(session_open(model, &options, &seen.session, &err), &err);
 	session_observe(seen.session, &observer);
