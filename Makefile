@@ -99,8 +99,10 @@ faulty_calls += aligned_alloc calloc malloc realloc strdup strndup
 endif
 $(BUILD)/tests/integration/test_faults: TEST_LDFLAGS = $(faulty_calls:%=-Wl,--wrap=%)
 
-# It looks on while a layer computes.
+# They look on while a layer computes, and while a source waits.
 $(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window
+$(BUILD)/tests/unit/test_source_waits: TEST_LDFLAGS = -Wl,--wrap=io_uring_submit \
+	-Wl,--wrap=io_uring_submit_and_wait -Wl,--wrap=io_uring_submit_and_get_events
 
 # Linked once; several tests and the demo read it.
 demo_model = tests/data/demo-model
