@@ -47,7 +47,9 @@ check 'every key of run is there' holds '
 case $sources in
 uring*)
 	run --io uring --cache-ratio 0 >"$work/uring.json"
-	if jq -e '.io.detail | contains("O_DIRECT")' "$work/uring.json" >/dev/null; then
+	if dd if="$linked" of=/dev/null bs=4096 count=1 iflag=direct 2>/dev/null; then
+		check 'uring: O_DIRECT where the file system has it' \
+			holds '.io.detail | contains("O_DIRECT")' "$work/uring.json"
 		check 'uring: bytes are what the kernel counted' \
 			holds '.io.bytes == .io.kernel.read_bytes' "$work/uring.json"
 	else
