@@ -171,6 +171,22 @@ static struct denied_run run_with(struct fixture *fixture, const char *name, str
 	return run;
 }
 
+/* Nothing is denied: also where the system really has no io_uring. */
+static void auto_uses_what_is_there(void **state)
+{
+	struct fixture *fixture = *state;
+	struct source *source;
+	struct error err;
+
+	assert_ok(source_open("auto", fixture->path, fixture->arena, ARENA_BYTES, 8, &source, &err),
+		  &err);
+	assert_string_equal(source_name(source), fixture->have_uring ? "uring" : "pread");
+	assert_int_equal(!strstr(source_describe(source), "(no io_uring: "), fixture->have_uring);
+	assert_ok(read_some(fixture, source, &err), &err);
+	assert_true(same_content(fixture));
+	source_close(source);
+}
+
 static void without_io_uring_auto_uses_pread(void **state)
 {
 	struct denial denial = { .call = __NR_io_uring_setup, .error = EPERM };
@@ -226,6 +242,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_refused_trial_read_means_no_direct_io),
+		cmocka_unit_test(auto_uses_what_is_there),
 		cmocka_unit_test(without_direct_io_the_page_cache_is_used),
 		cmocka_unit_test(without_io_uring_auto_uses_pread),
 		cmocka_unit_test(without_locked_memory_buffers_are_plain),
