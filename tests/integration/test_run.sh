@@ -69,6 +69,9 @@ run --io mmap --cache-ratio 0 >"$work/mmap.json"
 check 'mmap: bytes are what the kernel counted' \
 	holds '.io.bytes == .io.kernel.read_bytes' "$work/mmap.json"
 
+run --dense >"$work/dense.json"
+check 'dense wants all and finds more that fire' holds ".dense and .ffn_wanted_share == 1 and
+	.ffn_active_share > $(jq .ffn_active_share "$work/reference.json")" "$work/dense.json"
 check 'no cache, no hits' holds '.io.cache_hit_share == 0' "$work/pread.json"
 run --cache-ratio 1 --io pread >"$work/cached.json"
 check 'a full cache reads less' \
