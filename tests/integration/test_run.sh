@@ -92,6 +92,11 @@ check 'at most twice as many neurons are wanted as fire' \
 check 'every key of eval is there' \
 	holds '.nll > 0 and .tokens == 15582 and .predictor.recall > 0.8 and .predictor.precision > 0.4' \
 	"$work/eval.json"
+# Of both shares, these are the neurons that fired and were wanted.
+check 'recall and precision agree with the shares' holds '
+	.predictor.recall < 1 and .predictor.precision < 1 and
+	(.predictor.recall * .ffn_active_share - .predictor.precision * .ffn_wanted_share |
+	 fabs) < 1e-6' "$work/eval.json"
 check 'eval counts each token once in shorter windows too' holds '.tokens == 15582' \
 	<("$COLINK" eval "$linked" --text "$heldout" --ctx 128 --json 2>/dev/null)
 
