@@ -74,6 +74,24 @@ static int by_logit(const void *left, const void *right)
 	return (a->id > b->id) - (a->id < b->id);
 }
 
+/* In quotes, on one line whatever the token's bytes are. */
+static void show_token(const struct tokenizer *tokenizer, uint32_t id)
+{
+	const char *bytes;
+	size_t length = tokenizer_bytes(tokenizer, id, &bytes);
+
+	putchar('\'');
+	for (size_t i = 0; i < length; i++) {
+		unsigned char byte = (unsigned char)bytes[i];
+
+		if (byte < 0x20 || byte == 0x7f)
+			printf("\\x%02x", byte);
+		else
+			putchar(byte);
+	}
+	puts("'");
+}
+
 static int show_best(const float *logits, const struct model *model, struct error *err)
 {
 	uint32_t n = model->config.n_vocab;
@@ -85,11 +103,8 @@ static int show_best(const float *logits, const struct model *model, struct erro
 		ranked[i] = (struct ranked){ .logit = logits[i], .id = i };
 	qsort(ranked, n, sizeof(*ranked), by_logit);
 	for (uint32_t i = 0; i < SHOWN && i < n; i++) {
-		const char *bytes;
-		size_t length = tokenizer_bytes(model->tokenizer, ranked[i].id, &bytes);
-
-		printf("%10.5f  %6u  '%.*s'\n", (double)ranked[i].logit, ranked[i].id, (int)length,
-		       bytes);
+		printf("%10.5f  %6u  ", (double)ranked[i].logit, ranked[i].id);
+		show_token(model->tokenizer, ranked[i].id);
 	}
 	free(ranked);
 	return finish_output(err);

@@ -89,7 +89,8 @@ static bool store_value(const struct option_spec *spec, const char *text)
 		*(uint32_t *)spec->value = (uint32_t)number;
 		return true;
 	case OPTION_U64:
-		return parse_unsigned(text, UINT64_MAX, spec->value);
+		/* JSON output has signed numbers. */
+		return parse_unsigned(text, INT64_MAX, spec->value);
 	case OPTION_REAL:
 		return parse_real(text, spec->value);
 	}

@@ -9,6 +9,7 @@
 #include "model/gguf_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -344,6 +345,11 @@ int gguf_open(const char *path, struct gguf **result, struct error *err)
 		ret = gguf->fd;
 		goto fail;
 	}
+	/*
+	 * Readahead behind the header and each tensor would bring megabytes of bundles
+	 * that may never be wanted. Tensors are read in large pieces, so little is lost.
+	 */
+	posix_fadvise(gguf->fd, 0, 0, POSIX_FADV_RANDOM);
 	ret = read_header(gguf, err);
 	if (ret < 0)
 		goto fail;

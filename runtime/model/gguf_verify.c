@@ -2,6 +2,7 @@
 #include "model/gguf_verify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,8 @@ int gguf_verify(const struct gguf *gguf, struct progress *progress, struct error
 	ret = gguf_load_checksums(gguf, &checksums, err);
 	if (ret < 0)
 		return ret;
+	/* All of it is wanted, from front to back. */
+	posix_fadvise(gguf_descriptor(gguf), 0, 0, POSIX_FADV_SEQUENTIAL);
 	for (size_t i = 0; i + 1 < gguf_n_tensors(gguf) && ret == 0; i++) {
 		ret = gguf_verify_tensor(gguf, checksums, i, NULL, err);
 		progress_report(progress, (double)end_with_padding(gguf, i),

@@ -6,13 +6,16 @@
  */
 #include "helpers/test.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bits.h"
 #include "base/file.h"
+#include "base/proc_io.h"
 #include "helpers/npy.h"
 #include "infer/generate.h"
 #include "infer/perplexity.h"
@@ -244,11 +247,34 @@ static void dense_perplexity_is_the_reference(void **state)
 	free(path);
 }
 
+/* The first token of a large model must not wait for its bundles to be read ahead. */
+static void loading_reads_the_resident_part_only(void **state)
+{
+	struct fixture *f = *state;
+	const char *path = gguf_path(f->model->file->gguf);
+	struct proc_io before, after;
+	struct model *model;
+	struct error err;
+	int fd = open(path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	close(fd);
+	if (proc_io_read(&before) < 0)
+		skip();
+	assert_ok(model_load(path, &model, &err), &err);
+	assert_ok(proc_io_read(&after), &err);
+	/* The padding between tensors and the list of checksums come on top. */
+	assert_true(after.read_bytes - before.read_bytes < model->resident_bytes + (3u << 20));
+	model_unload(model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dense_perplexity_is_the_reference),
 		cmocka_unit_test(greedy_tokens_are_the_reference),
+		cmocka_unit_test(loading_reads_the_resident_part_only),
 		cmocka_unit_test(logits_are_close),
 		cmocka_unit_test(the_same_neurons_fire),
 		cmocka_unit_test(token_ids_are_the_reference),
