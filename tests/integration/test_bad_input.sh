@@ -4,7 +4,7 @@
 # What every command does with files that are missing, of the wrong kind, cut short,
 # damaged or hostile, with a disk that is full, and when it is killed: one line that
 # names the file, and never half a file under the name asked for.
-. "$COLINK_TOP/tests/helpers/tap.sh"
+. "${COLINK_TOP:?is not set: run this by tests/run}/tests/helpers/tap.sh"
 
 demo=$data/demo-model
 linked=$COLINK_BUILD/demo/linked.gguf

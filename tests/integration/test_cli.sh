@@ -3,7 +3,7 @@
 #
 # What all commands have in common: usage errors, output that cannot be written,
 # and mistakes that should show before hours of work, not after.
-. "$COLINK_TOP/tests/helpers/tap.sh"
+. "${COLINK_TOP:?is not set: run this by tests/run}/tests/helpers/tap.sh"
 
 model=$data/demo-model
 linked=$COLINK_BUILD/demo/linked.gguf

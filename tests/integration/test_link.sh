@@ -3,7 +3,7 @@
 #
 # colink link and its steps on the demo model: reproducible, verified, and with the
 # savings in reads that placement has to bring on text that it did not see.
-. "$COLINK_TOP/tests/helpers/tap.sh"
+. "${COLINK_TOP:?is not set: run this by tests/run}/tests/helpers/tap.sh"
 
 model=$data/demo-model
 linked=$COLINK_BUILD/demo/linked.gguf

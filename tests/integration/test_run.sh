@@ -4,7 +4,7 @@
 # colink run, eval and logits on the linked demo model: the same text from every
 # source, cache size and number of threads; counts that agree with the kernel's;
 # the quality that sparse inference has to keep.
-. "$COLINK_TOP/tests/helpers/tap.sh"
+. "${COLINK_TOP:?is not set: run this by tests/run}/tests/helpers/tap.sh"
 
 linked=$COLINK_BUILD/demo/linked.gguf
 heldout=$data/demo-model/heldout.txt
