@@ -93,7 +93,7 @@ $(unit_programs) $(integration_programs): $(BUILD)/%: $(BUILD)/%.o $(test_helper
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(TEST_LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
 
 # Calls that the test makes fail: of our own objects, by the linker.
-faulty_calls = fstat fsync open pread pwrite rename
+faulty_calls = fstat fsync linkat open pread pwrite rename
 ifeq ($(SANITIZE),1)
 faulty_calls += aligned_alloc calloc malloc realloc strdup strndup
 endif

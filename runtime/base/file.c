@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,7 +114,8 @@ close:
 struct output_file {
 	int fd;
 	char *path;
-	char *temporary; /* NULL before it exists and after the rename */
+	char *temporary; /* name that it has until it gets the final one */
+	bool named; /* there is a file under the temporary name */
 	uint64_t written; /* bytes that left the buffer */
 	size_t buffered;
 	char buffer[OUTPUT_BUFFER_SIZE];
@@ -123,7 +125,7 @@ static void output_file_free(struct output_file *file)
 {
 	if (file->fd >= 0)
 		close(file->fd);
-	if (file->temporary)
+	if (file->named)
 		unlink(file->temporary);
 	free(file->temporary);
 	free(file->path);
@@ -144,23 +146,66 @@ int output_file_check(const char *path, struct error *err)
 	return 0;
 }
 
-static int create_temporary(struct output_file *file, char *temporary, struct error *err)
+/* The directory that a path names a file in; the caller frees it. NULL: no memory. */
+static char *directory_of(const char *path)
 {
-	file->fd = open_retrying(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (file->fd >= 0) {
-		file->temporary = temporary;
-		return 0;
-	}
-	if (errno == EEXIST)
+	const char *slash = strrchr(path, '/');
+
+	return slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+}
+
+/* How a file without a name is reached when it is to get one. */
+#define DESCRIPTOR_PATH_SIZE 40
+
+static void descriptor_path(int fd, char path[DESCRIPTOR_PATH_SIZE])
+{
+	snprintf(path, DESCRIPTOR_PATH_SIZE, "/proc/self/fd/%d", fd);
+}
+
+/*
+ * A file without a name vanishes with the process, however that ends. Not every file
+ * system has them (O_TMPFILE), and without /proc they cannot get a name: -1 then.
+ */
+static int open_nameless(const char *directory)
+{
+	int fd = open_retrying(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+	char path[DESCRIPTOR_PATH_SIZE];
+
+	if (fd < 0)
+		return -1;
+	descriptor_path(fd, path);
+	if (access(path, F_OK) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int create_temporary(struct output_file *file, struct error *err)
+{
+	const char *temporary = file->temporary;
+	char *directory;
+	struct stat st;
+
+	if (lstat(temporary, &st) == 0)
 		return error_set(err, -EEXIST, "%s: there already, left by a process that was killed: "
 				 "remove it", temporary);
-	return error_set(err, -errno, "%s: cannot create: %s", temporary, strerror(errno));
+	directory = directory_of(file->path);
+	if (!directory)
+		return error_no_memory(err, file->path);
+	file->fd = open_nameless(directory);
+	free(directory);
+	if (file->fd >= 0)
+		return 0;
+	file->fd = open_retrying(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (file->fd < 0)
+		return error_set(err, -errno, "%s: cannot create: %s", temporary, strerror(errno));
+	file->named = true;
+	return 0;
 }
 
 int output_file_create(const char *path, struct output_file **result, struct error *err)
 {
 	struct output_file *file;
-	char *temporary;
 	int ret;
 
 	ret = output_file_check(path, err);
@@ -172,15 +217,15 @@ int output_file_create(const char *path, struct output_file **result, struct err
 	file->fd = -1;
 	file->written = 0;
 	file->buffered = 0;
-	file->temporary = NULL;
+	file->named = false;
 	file->path = strdup(path);
-	if (!file->path || asprintf(&temporary, "%s.tmp-%ld", path, (long)getpid()) < 0) {
-		output_file_free(file);
-		return error_no_memory(err, path);
-	}
-	ret = create_temporary(file, temporary, err);
+	if (asprintf(&file->temporary, "%s.tmp-%ld", path, (long)getpid()) < 0)
+		file->temporary = NULL;
+	if (!file->path || !file->temporary)
+		ret = error_no_memory(err, path);
+	else
+		ret = create_temporary(file, err);
 	if (ret < 0) {
-		free(temporary);
 		output_file_free(file);
 		return ret;
 	}
@@ -273,8 +318,7 @@ int output_file_rewrite(struct output_file *file, uint64_t offset, const void *d
 /* Opened before the rename, so that after it nothing is left that needs memory. */
 static int open_directory_of(const char *path, struct error *err)
 {
-	const char *slash = strrchr(path, '/');
-	char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	char *directory = directory_of(path);
 	int fd;
 
 	if (!directory)
@@ -287,13 +331,31 @@ static int open_directory_of(const char *path, struct error *err)
 	return fd;
 }
 
+/* linkat() cannot replace a file, rename() can: so by way of the temporary name. */
+static int give_name(struct output_file *file, struct error *err)
+{
+	char path[DESCRIPTOR_PATH_SIZE];
+
+	if (file->named)
+		return 0;
+	descriptor_path(file->fd, path);
+	if (linkat(AT_FDCWD, path, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) < 0)
+		return error_set(err, -errno, "%s: cannot create: %s", file->temporary,
+				 strerror(errno));
+	file->named = true;
+	return 0;
+}
+
 static int publish(struct output_file *file, int directory, struct error *err)
 {
+	int ret = give_name(file, err);
+
+	if (ret < 0)
+		return ret;
 	if (rename(file->temporary, file->path) < 0)
 		return error_set(err, -errno, "%s: cannot rename %s to it: %s", file->path,
 				 file->temporary, strerror(errno));
-	free(file->temporary);
-	file->temporary = NULL;
+	file->named = false;
 	/* Some file systems cannot sync a directory; the rename is in order even so. */
 	if (fsync_retrying(directory) < 0 && errno != EINVAL)
 		return error_set(err, -errno, "%s: written, but its directory cannot be synced: %s",

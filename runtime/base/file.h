@@ -32,10 +32,11 @@ int file_read_at(int fd, void *buffer, size_t length, uint64_t offset, const cha
 int file_read_text(const char *path, size_t limit, char **text, size_t *length, struct error *err);
 
 /*
- * A file being written under a temporary name in the directory of its final
- * name. It gets the final name only by output_file_commit(), which syncs file
- * and directory; whatever happens before, a file already under the final name
- * stays untouched. A process killed half-way leaves at most `NAME.tmp-PID`.
+ * A file being written. It gets its name only by output_file_commit(), which syncs
+ * file and directory; whatever happens before, a file already under that name stays
+ * untouched. Until then it has no name at all and vanishes with the process; where
+ * the file system cannot do that, it is `NAME.tmp-PID` in the same directory, and a
+ * process that is killed leaves that.
  */
 struct output_file;
 

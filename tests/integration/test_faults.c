@@ -9,6 +9,7 @@
  * objects only. malloc() and its kin are defined here, which reaches libraries too;
  * under ASan, which has its own, they are wrapped as well, and leaks are its business.
  */
+#define _GNU_SOURCE
 #include "helpers/test.h"
 
 #include <dirent.h>
@@ -32,6 +33,7 @@ enum call {
 	CALL_ALLOCATE,
 	CALL_FSTAT,
 	CALL_FSYNC,
+	CALL_LINKAT,
 	CALL_OPEN,
 	CALL_PREAD,
 	CALL_PWRITE,
@@ -47,6 +49,7 @@ static struct {
 	atomic_size_t seen;
 	atomic_bool happened;
 	atomic_long live; /* blocks allocated and not freed */
+	bool no_nameless_files; /* the file system has no O_TMPFILE */
 } plan;
 
 static bool happens(enum call call)
@@ -145,18 +148,27 @@ void free(void *block)
 
 int __real_open(const char *path, int flags, mode_t mode);
 int __real_fstat(int fd, struct stat *st);
+int __real_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags);
 int __real_rename(const char *from, const char *to);
 ssize_t __real_pread(int fd, void *buffer, size_t length, off_t offset);
 ssize_t __real_pwrite(int fd, const void *buffer, size_t length, off_t offset);
 int __wrap_open(const char *path, int flags, mode_t mode);
 int __wrap_fstat(int fd, struct stat *st);
 int __wrap_fsync(int fd);
+int __wrap_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags);
 int __wrap_rename(const char *from, const char *to);
 ssize_t __wrap_pread(int fd, void *buffer, size_t length, off_t offset);
 ssize_t __wrap_pwrite(int fd, const void *buffer, size_t length, off_t offset);
 
+/* A refused O_TMPFILE is no failure, it has a fallback. */
 int __wrap_open(const char *path, int flags, mode_t mode)
 {
+	if ((flags & O_TMPFILE) == O_TMPFILE) {
+		if (!plan.no_nameless_files)
+			return __real_open(path, flags, mode);
+		errno = EOPNOTSUPP;
+		return -1;
+	}
 	return fails(CALL_OPEN) ? -1 : __real_open(path, flags, mode);
 }
 
@@ -170,6 +182,11 @@ int __wrap_fsync(int fd)
 {
 	(void)fd;
 	return fails(CALL_FSYNC) ? -1 : 0;
+}
+
+int __wrap_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
+{
+	return fails(CALL_LINKAT) ? -1 : __real_linkat(from_fd, from, to_fd, to, flags);
 }
 
 int __wrap_rename(const char *from, const char *to)
@@ -507,20 +524,27 @@ static void forward_without_memory(void **state)
 	starve(*state, forward);
 }
 
+static void break_writer(struct fixture *fixture, subject *writer)
+{
+	break_calls(fixture, writer, CALL_OPEN, EIO);
+	break_calls(fixture, writer, CALL_FSTAT, EIO);
+	break_calls(fixture, writer, CALL_PREAD, EIO);
+	break_calls(fixture, writer, CALL_PWRITE, ENOSPC);
+	break_calls(fixture, writer, CALL_PWRITE, EIO);
+	break_calls(fixture, writer, CALL_FSYNC, EIO);
+	break_calls(fixture, writer, CALL_FSYNC, ENOSPC);
+	break_calls(fixture, writer, CALL_LINKAT, EIO);
+	break_calls(fixture, writer, CALL_RENAME, EIO);
+}
+
 static void calls_that_fail(void **state)
 {
-	static subject *const writers[] = { import, pack };
-
-	for (size_t i = 0; i < 2; i++) {
-		break_calls(*state, writers[i], CALL_OPEN, EIO);
-		break_calls(*state, writers[i], CALL_FSTAT, EIO);
-		break_calls(*state, writers[i], CALL_PREAD, EIO);
-		break_calls(*state, writers[i], CALL_PWRITE, ENOSPC);
-		break_calls(*state, writers[i], CALL_PWRITE, EIO);
-		break_calls(*state, writers[i], CALL_FSYNC, EIO);
-		break_calls(*state, writers[i], CALL_FSYNC, ENOSPC);
-		break_calls(*state, writers[i], CALL_RENAME, EIO);
+	for (int named = 0; named < 2; named++) {
+		plan.no_nameless_files = named;
+		break_writer(*state, import);
+		break_writer(*state, pack);
 	}
+	plan.no_nameless_files = false;
 	break_calls(*state, forward, CALL_OPEN, EMFILE);
 	break_calls(*state, forward, CALL_PREAD, EIO);
 }

@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -95,6 +97,16 @@ static void assert_refused(int ret, int code, const struct error *err, const cha
 		fail_msg("\"%s\" lacks \"%s\" or \"%s\"", err->message, path, word);
 }
 
+static bool has_nameless_files(const char *folder)
+{
+	int fd = open(folder, O_TMPFILE | O_RDWR, 0600);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
 static void appears_on_commit_only(void **state)
 {
 	const struct folder *folder = *state;
@@ -108,11 +120,29 @@ static void appears_on_commit_only(void **state)
 	append(file, large + 5, LARGE - 5);
 	assert_int_equal(output_file_size(file), LARGE);
 	assert_int_equal(access(folder->file, F_OK), -1);
-	assert_int_equal(count_files(folder->path), 1);
+	assert_int_equal(count_files(folder->path), !has_nameless_files(folder->path));
 	assert_ok(output_file_commit(file, &err), &err);
 	assert_int_equal(count_files(folder->path), 1);
 	assert_holds(folder->file, large, LARGE);
 	free(large);
+}
+
+static void killed_leaves_nothing(void **state)
+{
+	const struct folder *folder = *state;
+	int status;
+	pid_t child;
+
+	if (!has_nameless_files(folder->path))
+		skip();
+	child = fork();
+	if (child == 0) {
+		append(created(folder->file), "half", 4);
+		raise(SIGKILL);
+	}
+	waitpid(child, &status, 0);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(count_files(folder->path), 0);
 }
 
 static void abort_leaves_nothing(void **state)
@@ -358,6 +388,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(appears_on_commit_only, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(killed_leaves_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(abort_leaves_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(abort_keeps_the_old_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(commit_replaces_the_old_file, set_up, tear_down),
