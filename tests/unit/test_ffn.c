@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The feed-forward block against its definition in double; and the same bits however
+ * it is shared out to threads, cut into windows, or put into batches.
+ */
+#include "helpers/test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/half.h"
+#include "base/random.h"
+#include "infer/ffn.h"
+
+/* Wide enough that one token is shared out by columns; no multiple of any block. */
+#define WIDTH 1003
+#define SLOTS 601
+#define TOKENS 5
+
+struct fixture {
+	uint16_t *bundles; /* (SLOTS, 2 * WIDTH) */
+	float x[TOKENS * WIDTH];
+	float bias[SLOTS];
+	uint64_t wanted[TOKENS * ((SLOTS + 63) / 64)];
+	uint32_t slots[SLOTS];
+	const uint16_t *pointers[SLOTS];
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct random_state random;
+
+	random_seed(&random, 5);
+	f->bundles = malloc(SLOTS * 2 * WIDTH * sizeof(*f->bundles));
+	assert_non_null(f->bundles);
+	for (size_t i = 0; i < SLOTS * 2 * WIDTH; i++)
+		f->bundles[i] = f32_to_f16((float)random_normal(&random) * 0.05f);
+	for (size_t i = 0; i < TOKENS * WIDTH; i++)
+		f->x[i] = (float)random_normal(&random);
+	for (size_t s = 0; s < SLOTS; s++) {
+		f->bias[s] = (float)random_normal(&random) - 0.5f;
+		f->slots[s] = (uint32_t)s;
+		f->pointers[s] = f->bundles + s * 2 * WIDTH;
+	}
+	for (size_t t = 0; t < TOKENS; t++)
+		for (size_t s = 0; s < SLOTS; s++)
+			if (random_below(&random, 3))
+				bits_set(f->wanted + t * bits_words(SLOTS), s);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	free(f->bundles);
+	free(f);
+	return 0;
+}
+
+struct result {
+	float out[TOKENS * WIDTH];
+	uint64_t fired[TOKENS * ((SLOTS + 63) / 64)];
+};
+
+/* All tokens in batches of `batch_size`, all slots in windows of `window_size`. */
+static struct result *compute(const struct fixture *f, const uint64_t *wanted, unsigned int threads,
+			      size_t batch_size, uint32_t window_size)
+{
+	struct result *result = calloc(1, sizeof(*result));
+	struct compute compute = { .kernels = kernels_best() };
+	struct ffn_scratch *scratch;
+	size_t words = bits_words(SLOTS);
+	struct error err;
+
+	assert_ok(thread_pool_create(threads, &compute.pool, &err), &err);
+	assert_ok(ffn_scratch_create(TOKENS, &scratch, &err), &err);
+	for (size_t first = 0; first < TOKENS; first += batch_size) {
+		struct ffn_batch batch = {
+			.n_tokens = TOKENS - first < batch_size ? TOKENS - first : batch_size,
+			.d_model = WIDTH,
+			.n_slots = SLOTS,
+			.x = f->x + first * WIDTH,
+			.up_bias = f->bias,
+			.wanted = wanted ? wanted + first * words : NULL,
+			.fired = result->fired + first * words,
+			.out = result->out + first * WIDTH,
+		};
+
+		for (uint32_t s = 0; s < SLOTS; s += window_size) {
+			const struct bundle_window window = {
+				.count = SLOTS - s < window_size ? SLOTS - s : window_size,
+				.slots = f->slots + s,
+				.bundles = f->pointers + s,
+			};
+
+			ffn_window(&compute, &batch, &window, scratch);
+		}
+	}
+	ffn_scratch_destroy(scratch);
+	thread_pool_destroy(compute.pool);
+	return result;
+}
+
+/* relu(up . x + bias) of one slot for one token, in double. */
+static double activation(const struct fixture *f, size_t token, size_t slot)
+{
+	double sum = f->bias[slot];
+
+	for (size_t i = 0; i < WIDTH; i++)
+		sum += (double)f16_to_f32(f->pointers[slot][i]) * f->x[token * WIDTH + i];
+	return sum > 0 ? sum : 0;
+}
+
+static void assert_definition(const struct fixture *f, const uint64_t *wanted,
+			      const struct result *result)
+{
+	size_t words = bits_words(SLOTS);
+
+	for (size_t t = 0; t < TOKENS; t++) {
+		double *expected = calloc(WIDTH, sizeof(*expected));
+
+		for (size_t s = 0; s < SLOTS; s++) {
+			double a = activation(f, t, s);
+
+			if (fabs(a) > 1e-4)
+				assert_int_equal(bits_test(result->fired + t * words, s), a > 0);
+			if (wanted && !bits_test(wanted + t * words, s))
+				continue;
+			for (size_t i = 0; i < WIDTH; i++)
+				expected[i] += a * f16_to_f32(f->pointers[s][WIDTH + i]);
+		}
+		for (size_t i = 0; i < WIDTH; i++)
+			assert_true(fabs(result->out[t * WIDTH + i] - expected[i]) < 1e-4);
+		free(expected);
+	}
+}
+
+static void computes_its_definition(void **state)
+{
+	const struct fixture *f = *state;
+	struct result *dense = compute(f, NULL, 1, TOKENS, SLOTS);
+	struct result *sparse = compute(f, f->wanted, 1, TOKENS, SLOTS);
+
+	assert_definition(f, NULL, dense);
+	assert_definition(f, f->wanted, sparse);
+	free(dense);
+	free(sparse);
+}
+
+static void the_same_bits_however_it_is_cut(void **state)
+{
+	static const size_t batches[] = { 1, 2, TOKENS };
+	static const uint32_t windows[] = { 1, 64, 257, SLOTS };
+	const struct fixture *f = *state;
+	struct result *expected = compute(f, f->wanted, 1, TOKENS, SLOTS);
+
+	for (size_t b = 0; b < 3; b++) {
+		for (size_t w = 0; w < 4; w++) {
+			for (unsigned int threads = 1; threads <= 3; threads++) {
+				struct result *result = compute(f, f->wanted, threads, batches[b],
+								windows[w]);
+
+				assert_memory_equal(result, expected, sizeof(*result));
+				free(result);
+			}
+		}
+	}
+	free(expected);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(computes_its_definition, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_same_bits_however_it_is_cut, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests_name("ffn", tests, NULL, NULL);
+}
