@@ -11,7 +11,7 @@ static int import_model(const char *source, const char *output, bool json, struc
 	struct stat st;
 	int ret;
 
-	ret = step_import(source, output, err);
+	ret = step_import("import", source, output, err);
 	if (ret < 0)
 		return ret;
 	if (stat(output, &st) < 0)

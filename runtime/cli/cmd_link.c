@@ -192,6 +192,7 @@ static int do_steps(const struct link_options *options, struct link_result *resu
 		    struct error *err)
 {
 	struct trace_step trace = {
+		.label = "2/5 trace",
 		.model = scratch.files[SCRATCH_MODEL],
 		.texts = &options->texts,
 		.output = scratch.files[SCRATCH_TRACE],
@@ -200,12 +201,14 @@ static int do_steps(const struct link_options *options, struct link_result *resu
 		.threads = options->threads,
 	};
 	struct place_step place = {
+		.label = "3/5 place",
 		.trace = scratch.files[SCRATCH_TRACE],
 		.method = ORDER_LINKED,
 		.output = scratch.files[SCRATCH_PLACEMENT],
 		.threads = options->threads,
 	};
 	struct train_step train = {
+		.label = "4/5 train",
 		.model = scratch.files[SCRATCH_MODEL],
 		.trace = scratch.files[SCRATCH_TRACE],
 		.options = options->train,
@@ -215,7 +218,7 @@ static int do_steps(const struct link_options *options, struct link_result *resu
 	double mark = now_seconds();
 	int ret;
 
-	ret = step_import(options->source, trace.model, err);
+	ret = step_import("1/5 import", options->source, trace.model, err);
 	result->seconds[STEP_IMPORT] = lap(&mark);
 	if (ret == 0)
 		ret = look_at_model(trace.model, train.options.rank, &place.gap, err);
@@ -229,7 +232,8 @@ static int do_steps(const struct link_options *options, struct link_result *resu
 		ret = step_train(&train, &result->train, err);
 	result->seconds[STEP_TRAIN] = lap(&mark);
 	if (ret == 0)
-		ret = step_pack(trace.model, place.output, train.output, options->output, err);
+		ret = step_pack("5/5 pack", trace.model, place.output, train.output,
+				options->output, err);
 	result->seconds[STEP_PACK] = lap(&mark);
 	return ret;
 }

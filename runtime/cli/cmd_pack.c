@@ -24,7 +24,7 @@ int cmd_pack(const struct command *command, int argc, char **argv)
 	if (!placement || !output)
 		return usage_error(command, "%s is missing", placement ? "-o OUT" :
 									 "--placement PLACEMENT");
-	ret = step_pack(model, placement, predictor, output, &err);
+	ret = step_pack("pack", model, placement, predictor, output, &err);
 	if (ret == 0 && json)
 		ret = print_json(json_pack("{s:s}", "output", output), &err);
 	return ret < 0 ? report_failure(&err) : EXIT_DONE;

@@ -29,7 +29,7 @@ static int place(const struct place_step *step, bool json, struct error *err)
 
 int cmd_place(const struct command *command, int argc, char **argv)
 {
-	struct place_step step = { .gap = 16 };
+	struct place_step step = { .label = "place", .gap = 16 };
 	const char *method = "linked";
 	bool json = false;
 	const struct option_spec specs[] = {

@@ -24,7 +24,7 @@ static int trace(const struct trace_step *step, bool json, struct error *err)
 int cmd_trace(const struct command *command, int argc, char **argv)
 {
 	struct string_list texts = { 0 };
-	struct trace_step step = { .texts = &texts };
+	struct trace_step step = { .label = "trace", .texts = &texts };
 	bool json = false;
 	const struct option_spec specs[] = {
 		{ "text", 0, OPTION_STRINGS, &texts, "FILE: text to read (repeatable)" },

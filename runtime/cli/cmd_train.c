@@ -28,7 +28,7 @@ static int train(const struct train_step *step, bool json, struct error *err)
 
 int cmd_train(const struct command *command, int argc, char **argv)
 {
-	struct train_step step = { .options.ratio = TRAIN_DEFAULT_RATIO };
+	struct train_step step = { .label = "train", .options.ratio = TRAIN_DEFAULT_RATIO };
 	bool json = false;
 	const struct option_spec specs[] = {
 		{ "trace", 0, OPTION_STRING, &step.trace,

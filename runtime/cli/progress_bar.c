@@ -14,14 +14,14 @@ static void draw(struct progress_bar *bar, double share)
 	double elapsed = now_seconds() - bar->started;
 	int full = (int)(share * BAR_WIDTH);
 
-	fprintf(stderr, "\r%-7s [", bar->step);
+	fprintf(stderr, "\r%-10s [", bar->step);
 	for (int i = 0; i < BAR_WIDTH; i++)
 		fputc(i < full ? '#' : '.', stderr);
 	fprintf(stderr, "] %3.0f %%", share * 100);
 	if (share >= SHARE_BEFORE_ESTIMATE) {
 		int left = (int)(elapsed / share * (1 - share) + 0.5);
 
-		fprintf(stderr, ", %d:%02d left \033[K", left / 60, left % 60);
+		fprintf(stderr, ", %d:%02d left in this step \033[K", left / 60, left % 60);
 	}
 }
 
@@ -51,5 +51,5 @@ void progress_end(struct progress_bar *bar, bool done)
 		return;
 	fprintf(stderr, "\r\033[K");
 	if (done)
-		fprintf(stderr, "%-7s %6.1f s\n", bar->step, now_seconds() - bar->started);
+		fprintf(stderr, "%-10s %6.1f s\n", bar->step, now_seconds() - bar->started);
 }

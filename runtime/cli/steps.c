@@ -7,12 +7,12 @@
 #include "infer/pack.h"
 #include "model/import_opt.h"
 
-int step_import(const char *source, const char *output, struct error *err)
+int step_import(const char *label, const char *source, const char *output, struct error *err)
 {
 	struct progress_bar bar;
 	int ret;
 
-	progress_begin(&bar, "import");
+	progress_begin(&bar, label);
 	ret = import_opt(source, output, &bar.progress, err);
 	progress_end(&bar, ret == 0);
 	return ret;
@@ -39,7 +39,7 @@ static int record(const struct model *model, const struct trace_step *step,
 		return ret;
 	if (step->max_tokens && step->max_tokens < count)
 		count = step->max_tokens;
-	progress_begin(&bar, "trace");
+	progress_begin(&bar, step->label);
 	ret = record_trace(model, ids, count, step->output, &options, &bar.progress, result, err);
 	progress_end(&bar, ret == 0);
 	free(ids);
@@ -70,7 +70,7 @@ static int place(const struct place_step *step, const struct trace *trace,
 	ret = thread_pool_create(step->threads, &pool, err);
 	if (ret < 0)
 		return ret;
-	progress_begin(&bar, "place");
+	progress_begin(&bar, step->label);
 	ret = placement_make(trace, unseen, step->method, step->seed, step->gap, pool, &bar.progress,
 			     &placement, report, err);
 	progress_end(&bar, ret == 0);
@@ -112,7 +112,7 @@ static int train(const struct train_step *step, const struct model_file *model,
 	ret = thread_pool_create(step->threads, &pool, err);
 	if (ret < 0)
 		return ret;
-	progress_begin(&bar, "train");
+	progress_begin(&bar, step->label);
 	ret = train_predictor(model, trace, &step->options, pool, &bar.progress, &predictor, report,
 			      err);
 	progress_end(&bar, ret == 0);
@@ -144,8 +144,8 @@ int step_train(const struct train_step *step, struct train_report **report, stru
 	return ret;
 }
 
-int step_pack(const char *model_path, const char *placement_path, const char *predictor_path,
-	      const char *output, struct error *err)
+int step_pack(const char *label, const char *model_path, const char *placement_path,
+	      const char *predictor_path, const char *output, struct error *err)
 {
 	struct placement *placement = NULL;
 	struct predictor *predictor = NULL;
@@ -159,7 +159,7 @@ int step_pack(const char *model_path, const char *placement_path, const char *pr
 	if (ret == 0 && predictor_path)
 		ret = predictor_load(predictor_path, &predictor, err);
 	if (ret == 0) {
-		progress_begin(&bar, "pack");
+		progress_begin(&bar, label);
 		ret = pack_model(model, placement, predictor, output, &bar.progress, err);
 		progress_end(&bar, ret == 0);
 	}

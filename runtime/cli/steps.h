@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The steps from a checkpoint to a linked file, each with its progress bar: as
- * commands of their own, and in one go in `colink link`.
+ * commands of their own, and in one go in `colink link`. `label` names the step on
+ * that bar: "trace", or "2/5 trace" as part of the whole.
  */
 #ifndef COLINK_CLI_STEPS_H
 #define COLINK_CLI_STEPS_H
@@ -12,6 +13,7 @@
 #include "placement/placement.h"
 
 struct trace_step {
+	const char *label;
 	const char *model;
 	const struct string_list *texts;
 	const char *output;
@@ -21,6 +23,7 @@ struct trace_step {
 };
 
 struct place_step {
+	const char *label;
 	const char *trace;
 	const char *unseen; /* a trace to measure on, or NULL */
 	enum order_method method;
@@ -31,6 +34,7 @@ struct place_step {
 };
 
 struct train_step {
+	const char *label;
 	const char *model;
 	const char *trace;
 	struct train_options options;
@@ -38,15 +42,15 @@ struct train_step {
 	uint32_t threads;
 };
 
-int step_import(const char *source, const char *output, struct error *err);
+int step_import(const char *label, const char *source, const char *output, struct error *err);
 int step_trace(const struct trace_step *step, struct record_result *result, struct error *err);
 /* The caller frees *report. */
 int step_place(const struct place_step *step, struct placement_report **report,
 	       struct error *err);
 int step_train(const struct train_step *step, struct train_report **report, struct error *err);
 /* `predictor` may be NULL. */
-int step_pack(const char *model, const char *placement, const char *predictor, const char *output,
-	      struct error *err);
+int step_pack(const char *label, const char *model, const char *placement, const char *predictor,
+	      const char *output, struct error *err);
 
 /* What the steps found, for people on stdout and as parts of JSON objects. */
 void show_place_report(const struct placement_report *report);
