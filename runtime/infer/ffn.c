@@ -8,6 +8,8 @@
 
 /* Slots computed together: enough to share out, few enough for the caches. */
 #define TILE_SLOTS 256
+/* Slots that share the loads of a token's vector. Neighbours tend to be wanted together. */
+#define GROUP_SLOTS 4
 /* Columns of the output that one thread takes at least; a multiple of any vector tile. */
 #define COLUMN_BLOCK 64
 
@@ -52,20 +54,74 @@ static const uint64_t *wanted_by(const struct ffn_batch *batch, size_t token)
 	return batch->wanted ? batch->wanted + token * bits_words(batch->n_slots) : NULL;
 }
 
-/* relu(up . x + bias) for some slots of the tile and all tokens, wanted or not. */
+static bool wants(const struct tile *tile, size_t token, size_t i)
+{
+	const uint64_t *wanted = wanted_by(tile->batch, token);
+
+	return !wanted || bits_test(wanted, tile->slots[i]);
+}
+
+static bool wants_any(const struct tile *tile, size_t token, size_t begin, size_t end)
+{
+	for (size_t i = begin; i < end; i++)
+		if (wants(tile, token, i))
+			return true;
+	return false;
+}
+
+/* up . x for a group of slots and tokens first .. first + n - 1. */
+static void multiply(const struct tile *tile, size_t begin, size_t end, size_t first, size_t n)
+{
+	const struct ffn_batch *batch = tile->batch;
+
+	/* A bundle starts with its row of the first product. */
+	tile->compute->kernels->dot_rows(tile->activations + first * TILE_SLOTS + begin, TILE_SLOTS,
+					 tile->bundles + begin, end - begin,
+					 batch->x + first * batch->d_model, batch->d_model, n,
+					 batch->d_model);
+}
+
+/* The same for those of up to 64 tokens that want one of the group. */
+static void multiply_wanted(const struct tile *tile, size_t begin, size_t end, size_t first,
+			    size_t n)
+{
+	uint64_t wanting = 0;
+
+	for (size_t t = 0; t < n; t++)
+		wanting |= (uint64_t)wants_any(tile, first + t, begin, end) << t;
+	/* One by one, a token costs about twice as much: it alone loads the weights. */
+	if (2 * bits_count(&wanting, 1) >= n) {
+		multiply(tile, begin, end, first, n);
+		return;
+	}
+	for (size_t t = bits_next(&wanting, 64, 0); t < 64; t = bits_next(&wanting, 64, t + 1))
+		multiply(tile, begin, end, first + t, 1);
+}
+
+/* Activations of some slots of the tile: relu(up . x + bias), 0 where nobody asks. */
 static void activate_slots(void *arg, size_t begin, size_t end)
 {
 	const struct tile *tile = arg;
 	const struct ffn_batch *batch = tile->batch;
+	bool all = !batch->wanted || batch->measure;
 
-	/* A bundle starts with its row of the first product. */
-	tile->compute->kernels->dot_rows(tile->activations + begin, TILE_SLOTS,
-					 tile->bundles + begin, end - begin, batch->x,
-					 batch->d_model, batch->n_tokens, batch->d_model);
+	for (size_t i = begin; i < end; i += GROUP_SLOTS) {
+		size_t group_end = end - i < GROUP_SLOTS ? end : i + GROUP_SLOTS;
+
+		if (all)
+			multiply(tile, i, group_end, 0, batch->n_tokens);
+		for (size_t t = 0; !all && t < batch->n_tokens; t += 64)
+			multiply_wanted(tile, i, group_end, t,
+					batch->n_tokens - t < 64 ? batch->n_tokens - t : 64);
+	}
 	for (size_t t = 0; t < batch->n_tokens; t++) {
 		float *a = tile->activations + t * TILE_SLOTS;
 
 		for (size_t i = begin; i < end; i++) {
+			if (!all && !wants(tile, t, i)) {
+				a[i] = 0;
+				continue;
+			}
 			a[i] += batch->up_bias[tile->slots[i]];
 			if (!(a[i] > 0))
 				a[i] = 0;
@@ -77,12 +133,11 @@ static void activate_slots(void *arg, size_t begin, size_t end)
 static size_t gather(const struct tile *tile, size_t token, float *a, const uint16_t **rows)
 {
 	const struct ffn_batch *batch = tile->batch;
-	const uint64_t *wanted = wanted_by(batch, token);
 	const float *activations = tile->activations + token * TILE_SLOTS;
 	size_t n = 0;
 
 	for (size_t i = 0; i < tile->count; i++) {
-		if (activations[i] == 0 || (wanted && !bits_test(wanted, tile->slots[i])))
+		if (activations[i] == 0 || !wants(tile, token, i))
 			continue;
 		a[n] = activations[i];
 		rows[n] = tile->bundles[i] + batch->d_model; /* the column of the second product */

@@ -3,12 +3,14 @@
  * The feed-forward block, computed on bundles as they arrive from flash:
  *   out[t] += sum over slots s wanted by t of relu(up[s] . x[t] + bias[s]) * down[s]
  * Slots are summed in ascending order, so the result does not depend on how they
- * are spread over windows, nor on threads. What relu makes zero is not summed:
- * of a dense layer, too, only the neurons that fire cost the second product.
+ * are spread over windows, nor on threads. A token costs the first product only for
+ * (about) the slots that it wants, and the second only for those that fire: of a
+ * batch, too, little is computed where little is wanted.
  */
 #ifndef COLINK_INFER_FFN_H
 #define COLINK_INFER_FFN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -22,7 +24,8 @@ struct ffn_batch {
 	const float *x; /* (n_tokens, d_model) */
 	const float *up_bias; /* (n_slots) */
 	const uint64_t *wanted; /* (n_tokens, bits_words(n_slots)); NULL: all */
-	uint64_t *fired; /* same shape, set where relu > 0, wanted or not */
+	bool measure; /* compute what is not wanted as well, to know what would fire */
+	uint64_t *fired; /* same shape, set where relu > 0 and wanted (or to be measured) */
 	float *out; /* (n_tokens, d_model), added to */
 };
 

@@ -324,6 +324,7 @@ static int ffn_block(struct session *session, uint32_t layer, struct error *err)
 		.n_slots = config->n_ffn,
 		.up_bias = w->ffn_up_bias,
 		.wanted = session->mode == SESSION_DENSE ? NULL : session->wanted[layer % 2],
+		.measure = session->mode == SESSION_MEASURE,
 		.fired = session->fired,
 		.out = session->mixed,
 	};

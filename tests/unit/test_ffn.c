@@ -47,7 +47,8 @@ static int set_up(void **state)
 	}
 	for (size_t t = 0; t < TOKENS; t++)
 		for (size_t s = 0; s < SLOTS; s++)
-			if (random_below(&random, 3))
+			/* Slots that few tokens want, and slots that most do. */
+			if (random_below(&random, 8) < (s < SLOTS / 2 ? 1 : 6))
 				bits_set(f->wanted + t * bits_words(SLOTS), s);
 	*state = f;
 	return 0;
@@ -68,8 +69,8 @@ struct result {
 };
 
 /* All tokens in batches of `batch_size`, all slots in windows of `window_size`. */
-static struct result *compute(const struct fixture *f, const uint64_t *wanted, unsigned int threads,
-			      size_t batch_size, uint32_t window_size)
+static struct result *compute(const struct fixture *f, const uint64_t *wanted, bool measure,
+			      unsigned int threads, size_t batch_size, uint32_t window_size)
 {
 	struct result *result = calloc(1, sizeof(*result));
 	struct compute compute = { .kernels = kernels_best() };
@@ -87,6 +88,7 @@ static struct result *compute(const struct fixture *f, const uint64_t *wanted, u
 			.x = f->x + first * WIDTH,
 			.up_bias = f->bias,
 			.wanted = wanted ? wanted + first * words : NULL,
+			.measure = measure,
 			.fired = result->fired + first * words,
 			.out = result->out + first * WIDTH,
 		};
@@ -116,7 +118,7 @@ static double activation(const struct fixture *f, size_t token, size_t slot)
 	return sum > 0 ? sum : 0;
 }
 
-static void assert_definition(const struct fixture *f, const uint64_t *wanted,
+static void assert_definition(const struct fixture *f, const uint64_t *wanted, bool measure,
 			      const struct result *result)
 {
 	size_t words = bits_words(SLOTS);
@@ -125,11 +127,13 @@ static void assert_definition(const struct fixture *f, const uint64_t *wanted,
 		double *expected = calloc(WIDTH, sizeof(*expected));
 
 		for (size_t s = 0; s < SLOTS; s++) {
+			bool takes_part = !wanted || bits_test(wanted + t * words, s);
 			double a = activation(f, t, s);
 
 			if (fabs(a) > 1e-4)
-				assert_int_equal(bits_test(result->fired + t * words, s), a > 0);
-			if (wanted && !bits_test(wanted + t * words, s))
+				assert_int_equal(bits_test(result->fired + t * words, s),
+						 a > 0 && (takes_part || measure));
+			if (!takes_part)
 				continue;
 			for (size_t i = 0; i < WIDTH; i++)
 				expected[i] += a * f16_to_f32(f->pointers[s][WIDTH + i]);
@@ -143,13 +147,18 @@ static void assert_definition(const struct fixture *f, const uint64_t *wanted,
 static void computes_its_definition(void **state)
 {
 	const struct fixture *f = *state;
-	struct result *dense = compute(f, NULL, 1, TOKENS, SLOTS);
-	struct result *sparse = compute(f, f->wanted, 1, TOKENS, SLOTS);
+	struct result *dense = compute(f, NULL, false, 1, TOKENS, SLOTS);
+	struct result *sparse = compute(f, f->wanted, false, 1, TOKENS, SLOTS);
+	struct result *measured = compute(f, f->wanted, true, 1, TOKENS, SLOTS);
 
-	assert_definition(f, NULL, dense);
-	assert_definition(f, f->wanted, sparse);
+	assert_definition(f, NULL, false, dense);
+	assert_definition(f, f->wanted, false, sparse);
+	assert_definition(f, f->wanted, true, measured);
+	/* Measuring looks on; it must not change what is computed. */
+	assert_memory_equal(measured->out, sparse->out, sizeof(sparse->out));
 	free(dense);
 	free(sparse);
+	free(measured);
 }
 
 static void the_same_bits_however_it_is_cut(void **state)
@@ -157,13 +166,13 @@ static void the_same_bits_however_it_is_cut(void **state)
 	static const size_t batches[] = { 1, 2, TOKENS };
 	static const uint32_t windows[] = { 1, 64, 257, SLOTS };
 	const struct fixture *f = *state;
-	struct result *expected = compute(f, f->wanted, 1, TOKENS, SLOTS);
+	struct result *expected = compute(f, f->wanted, false, 1, TOKENS, SLOTS);
 
 	for (size_t b = 0; b < 3; b++) {
 		for (size_t w = 0; w < 4; w++) {
 			for (unsigned int threads = 1; threads <= 3; threads++) {
-				struct result *result = compute(f, f->wanted, threads, batches[b],
-								windows[w]);
+				struct result *result = compute(f, f->wanted, false, threads,
+								batches[b], windows[w]);
 
 				assert_memory_equal(result, expected, sizeof(*result));
 				free(result);
