@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "helpers/test.h"
 #include "model/import_opt.h"
 
@@ -65,13 +64,4 @@ void import_source(const struct import_folder *folder)
 	struct error err;
 
 	assert_ok(import_opt(folder->source, folder->output, NULL, &err), &err);
-}
-
-char *file_contents(const char *path, size_t *length)
-{
-	struct error err;
-	char *text;
-
-	assert_ok(file_read_text(path, 64 << 20, &text, length, &err), &err);
-	return text;
 }

@@ -30,7 +30,4 @@ void write_source(const struct import_folder *folder, const struct opt_shape *sh
 /* Import the source to the output; fails unless that works. */
 void import_source(const struct import_folder *folder);
 
-/* A whole file, NUL-terminated; the caller frees it. */
-char *file_contents(const char *path, size_t *length);
-
 #endif

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 char *make_folder(void)
 {
 	const char *parent = getenv("TMPDIR");
@@ -71,4 +73,25 @@ void write_file(const char *path, const void *data, size_t length)
 
 	if (!file || fwrite(data, 1, length, file) != length || fclose(file))
 		fail_msg("%s: %s", path, strerror(errno));
+}
+
+char *file_contents(const char *path, size_t *length)
+{
+	struct error err;
+	char *text;
+
+	assert_ok(file_read_text(path, 64 << 20, &text, length, &err), &err);
+	return text;
+}
+
+size_t count_entries(const char *folder)
+{
+	DIR *directory = opendir(folder);
+	size_t n = 0;
+
+	assert_non_null(directory);
+	while (readdir(directory))
+		n++;
+	closedir(directory);
+	return n - 2; /* "." and ".." */
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What every test program in C needs: cmocka, and temporary folders. */
+/* What every test program in C needs: cmocka, files and temporary folders. */
 #ifndef COLINK_TESTS_HELPERS_TEST_H
 #define COLINK_TESTS_HELPERS_TEST_H
 
@@ -30,5 +30,11 @@ char *data_path(const char *name);
 
 /* Create or replace a file. */
 void write_file(const char *path, const void *data, size_t length);
+
+/* A whole file, NUL-terminated; the caller frees it. */
+char *file_contents(const char *path, size_t *length);
+
+/* Files and folders in a folder. */
+size_t count_entries(const char *folder);
 
 #endif

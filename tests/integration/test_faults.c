@@ -12,7 +12,6 @@
 #define _GNU_SOURCE
 #include "helpers/test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -369,22 +368,10 @@ static void assert_results(const struct fixture *fixture, const char *text, size
 	free(contents);
 }
 
-static size_t count_results(const struct fixture *fixture)
-{
-	DIR *directory = opendir(fixture->folder->results);
-	size_t n = 0;
-
-	assert_non_null(directory);
-	while (readdir(directory))
-		n++;
-	closedir(directory);
-	return n - 2; /* "." and ".." */
-}
-
 /* After a success or a failure, the one file there is must be the right one. */
 static void assert_clean(const struct fixture *fixture, bool succeeded)
 {
-	assert_int_equal(count_results(fixture), fixture->expected ? 1 : 0);
+	assert_int_equal(count_entries(fixture->folder->results), fixture->expected ? 1 : 0);
 	if (!fixture->expected)
 		return;
 	if (!succeeded) {

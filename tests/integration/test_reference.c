@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "base/bits.h"
-#include "base/file.h"
 #include "base/proc_io.h"
 #include "helpers/npy.h"
 #include "infer/generate.h"
@@ -226,9 +225,8 @@ static void dense_perplexity_is_the_reference(void **state)
 	size_t length, count;
 	uint32_t *ids;
 	struct error err;
-	char *text;
+	char *text = file_contents(path, &length);
 
-	assert_ok(file_read_text(path, 1 << 24, &text, &length, &err), &err);
 	assert_ok(tokenizer_encode(f->model->tokenizer, text, length, false, &ids, &count, &err),
 		  &err);
 	assert_ok(usage_create(&f->model->config, &usage, &err), &err);

@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "helpers/test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -48,25 +47,11 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static size_t count_files(const char *path)
-{
-	DIR *directory = opendir(path);
-	size_t n = 0;
-
-	assert_non_null(directory);
-	while (readdir(directory))
-		n++;
-	closedir(directory);
-	return n - 2; /* "." and ".." */
-}
-
 static void assert_holds(const char *path, const void *expected, size_t length)
 {
-	struct error err;
 	size_t found;
-	char *text;
+	char *text = file_contents(path, &found);
 
-	assert_ok(file_read_text(path, 1 << 20, &text, &found, &err), &err);
 	assert_int_equal(found, length);
 	assert_memory_equal(text, expected, length);
 	free(text);
@@ -120,9 +105,9 @@ static void appears_on_commit_only(void **state)
 	append(file, large + 5, LARGE - 5);
 	assert_int_equal(output_file_size(file), LARGE);
 	assert_int_equal(access(folder->file, F_OK), -1);
-	assert_int_equal(count_files(folder->path), !has_nameless_files(folder->path));
+	assert_int_equal(count_entries(folder->path), !has_nameless_files(folder->path));
 	assert_ok(output_file_commit(file, &err), &err);
-	assert_int_equal(count_files(folder->path), 1);
+	assert_int_equal(count_entries(folder->path), 1);
 	assert_holds(folder->file, large, LARGE);
 	free(large);
 }
@@ -142,7 +127,7 @@ static void killed_leaves_nothing(void **state)
 	}
 	waitpid(child, &status, 0);
 	assert_true(WIFSIGNALED(status));
-	assert_int_equal(count_files(folder->path), 0);
+	assert_int_equal(count_entries(folder->path), 0);
 }
 
 static void abort_leaves_nothing(void **state)
@@ -152,7 +137,7 @@ static void abort_leaves_nothing(void **state)
 
 	append(file, "x", 1);
 	output_file_abort(file);
-	assert_int_equal(count_files(folder->path), 0);
+	assert_int_equal(count_entries(folder->path), 0);
 	output_file_abort(NULL);
 }
 
@@ -167,7 +152,7 @@ static void abort_keeps_the_old_file(void **state)
 	assert_holds(folder->file, "old", 3);
 	output_file_abort(file);
 	assert_holds(folder->file, "old", 3);
-	assert_int_equal(count_files(folder->path), 1);
+	assert_int_equal(count_entries(folder->path), 1);
 }
 
 static void commit_replaces_the_old_file(void **state)
@@ -263,7 +248,7 @@ static void a_failed_write_keeps_the_old_file(void **state)
 	ret = write_beyond_limit(folder->file, &err);
 	assert_refused(ret, -EFBIG, &err, folder->file, "write at offset 350000");
 	assert_holds(folder->file, "old", 3);
-	assert_int_equal(count_files(folder->path), 1);
+	assert_int_equal(count_entries(folder->path), 1);
 }
 
 static void refuses_a_directory_that_is_not_there(void **state)
@@ -291,7 +276,7 @@ static void refuses_to_replace_what_is_no_file(void **state)
 		       "not a regular file");
 	assert_int_equal(stat(folder->file, &st), 0);
 	assert_true(S_ISFIFO(st.st_mode));
-	assert_int_equal(count_files(folder->path), 1);
+	assert_int_equal(count_entries(folder->path), 1);
 }
 
 /* The final name became a directory meanwhile. */
@@ -304,7 +289,7 @@ static void a_failed_rename_leaves_nothing(void **state)
 	append(file, "x", 1);
 	assert_int_equal(mkdir(folder->file, 0700), 0);
 	assert_refused(output_file_commit(file, &err), -EISDIR, &err, folder->file, "rename");
-	assert_int_equal(count_files(folder->path), 1);
+	assert_int_equal(count_entries(folder->path), 1);
 }
 
 static void a_leftover_is_not_touched(void **state)

@@ -227,15 +227,6 @@ static void refuses_values_of_the_wrong_type(void **state)
 	gguf_close(gguf);
 }
 
-static char *contents(const char *path, size_t *length)
-{
-	struct error err;
-	char *text;
-
-	assert_ok(file_read_text(path, 1 << 20, &text, length, &err), &err);
-	return text;
-}
-
 static void the_same_calls_give_the_same_bytes(void **state)
 {
 	const struct folder *folder = *state;
@@ -243,9 +234,9 @@ static void the_same_calls_give_the_same_bytes(void **state)
 	char *one, *other;
 
 	write_example(folder->file, 32);
-	one = contents(folder->file, &length);
+	one = file_contents(folder->file, &length);
 	write_example(folder->file, 32);
-	other = contents(folder->file, &other_length);
+	other = file_contents(folder->file, &other_length);
 	assert_int_equal(length, other_length);
 	assert_memory_equal(one, other, length);
 	free(one);
@@ -275,7 +266,7 @@ static void verify_finds_every_flipped_bit(void **state)
 
 	write_example(folder->file, 8);
 	assert_ok(check(folder->file, &err), &err);
-	bytes = contents(folder->file, &length);
+	bytes = file_contents(folder->file, &length);
 	fd = open(folder->file, O_WRONLY);
 	assert_true(fd >= 0);
 	for (size_t i = 0; i < 8 * length; i++) {
@@ -303,7 +294,7 @@ static void verify_names_what_is_damaged(void **state)
 	char *bytes, data[24];
 
 	write_example(folder->file, 32);
-	bytes = contents(folder->file, &length);
+	bytes = file_contents(folder->file, &length);
 	gguf = opened(folder->file);
 	bytes[gguf_find_tensor(gguf, "halves")->offset + 1] ^= 4;
 	write_file(folder->file, bytes, length);
@@ -328,7 +319,7 @@ static void every_truncation_is_refused(void **state)
 	char *bytes;
 
 	write_example(folder->file, 32);
-	bytes = contents(folder->file, &length);
+	bytes = file_contents(folder->file, &length);
 	for (size_t n = length; n-- > 0;) {
 		assert_int_equal(truncate(folder->file, (off_t)n), 0);
 		if (check(folder->file, &err) == 0)

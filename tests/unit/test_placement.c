@@ -15,7 +15,6 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "base/file.h"
 #include "placement/placement.h"
 #include "placement/placement_private.h"
 
@@ -335,7 +334,6 @@ static void image_init(struct image *image)
 {
 	struct trace *trace;
 	struct error err;
-	char *text;
 
 	image->folder = make_folder();
 	image->path = path_in(image->folder, "a.placement");
@@ -345,8 +343,7 @@ static void image_init(struct image *image)
 		  &err);
 	trace_close(trace);
 	assert_ok(placement_save(image->placement, image->path, &err), &err);
-	assert_ok(file_read_text(image->path, 4096, &text, &image->length, &err), &err);
-	image->bytes = (uint8_t *)text;
+	image->bytes = (uint8_t *)file_contents(image->path, &image->length);
 	assert_int_equal(image->length, 40 + N_LAYERS * 20 * 12 + 8);
 }
 

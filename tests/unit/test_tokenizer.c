@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/random.h"
 #include "base/utf8.h"
 #include "helpers/npy.h"
@@ -94,12 +93,10 @@ static void reference_text(void **state)
 	char *text_path = data_path("demo-model/heldout.txt");
 	char *ids_path = data_path("demo-model/reference/heldout_ids.npy");
 	struct npy expected;
-	struct error err;
-	char *text;
 	size_t length, count;
+	char *text = file_contents(text_path, &length);
 	uint32_t *ids;
 
-	assert_ok(file_read_text(text_path, 1 << 20, &text, &length, &err), &err);
 	npy_load(ids_path, &expected);
 	assert_non_null(expected.i4);
 	assert_int_equal(expected.n_dims, 1);

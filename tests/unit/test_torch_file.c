@@ -227,18 +227,14 @@ static void tells_entries_apart(void **state)
 /* Change the one place where the file holds `from`. */
 static void patch(const char *path, const void *from, const void *to, size_t length)
 {
-	static uint8_t bytes[128 * 1024];
-	FILE *file = fopen(path, "rb");
-	uint8_t *at;
 	size_t size;
+	char *bytes = file_contents(path, &size);
+	char *at = memmem(bytes, size, from, length);
 
-	assert_non_null(file);
-	size = fread(bytes, 1, sizeof(bytes), file);
-	fclose(file);
-	at = memmem(bytes, size, from, length);
 	assert_non_null(at);
 	memcpy(at, to, length);
 	write_file(path, bytes, size);
+	free(bytes);
 }
 
 /* The last byte of the data is read long before the archive ends, and still checked. */

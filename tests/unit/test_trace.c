@@ -11,7 +11,6 @@
 #include <xxhash.h>
 
 #include "base/bits.h"
-#include "base/file.h"
 #include "base/random.h"
 #include "placement/trace.h"
 #include "placement/trace_format.h"
@@ -212,15 +211,12 @@ struct image {
 static void image_init(struct image *image, uint32_t n_inputs)
 {
 	struct sample sample;
-	struct error err;
-	char *text;
 
 	sample_init(&sample, 4, 20, n_inputs);
 	image->folder = make_folder();
 	image->path = path_in(image->folder, "b.trace");
 	write_sample(&sample, image->path);
-	assert_ok(file_read_text(image->path, 4096, &text, &image->length, &err), &err);
-	image->bytes = (uint8_t *)text;
+	image->bytes = (uint8_t *)file_contents(image->path, &image->length);
 	assert_true(sample.shape.n_layers > 1 && sample.n_chunks > 1);
 	sample_free(&sample);
 }
@@ -423,15 +419,13 @@ static int read_made_up_block(const uint8_t *block, size_t length, struct error 
 	struct trace_writer *writer;
 	struct trace_header header;
 	struct trace_block entry;
-	char *text;
 	int ret;
 
 	assert_ok(trace_writer_create(image.path, &shape, &writer, err), err);
 	assert_ok(trace_writer_begin_chunk(writer, 1, err), err);
 	assert_ok(trace_writer_layer(writer, 0, &everything, NULL, err), err);
 	assert_ok(trace_writer_commit(writer, err), err);
-	assert_ok(file_read_text(image.path, 4096, &text, &image.length, err), err);
-	image.bytes = (uint8_t *)text;
+	image.bytes = (uint8_t *)file_contents(image.path, &image.length);
 	get_parts(&image, &header, &entry);
 	assert_true(length <= entry.length);
 	memcpy(image.bytes + sizeof(header), block, length);
