@@ -14,9 +14,13 @@ struct import_folder {
 	char *output;
 };
 
-/* For cmocka_unit_test_setup_teardown(); the state is a struct import_folder. */
+/* The state is a struct import_folder. */
 int import_folder_make(void **state);
 int import_folder_remove(void **state);
+
+/* A test with such folders in a list of tests. */
+#define import_test(test) \
+	cmocka_unit_test_setup_teardown(test, import_folder_make, import_folder_remove)
 
 /* An empty folder in place of the one that is there. */
 void clear_folder(const char *path);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Files that appear complete or not at all, and reading that does not stop half-way. */
 #define _GNU_SOURCE
-#include "helpers/test.h"
+#include "helpers/folder_test.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,32 +20,6 @@
 /* More than the writer's buffer. */
 #define LARGE (700 * 1000)
 #define REWRITTEN (300 * 1000)
-
-struct folder {
-	char *path;
-	char *file; /* in the folder; not there at first */
-};
-
-static int set_up(void **state)
-{
-	struct folder *folder = malloc(sizeof(*folder));
-
-	assert_non_null(folder);
-	folder->path = make_folder();
-	folder->file = path_in(folder->path, "out");
-	*state = folder;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct folder *folder = *state;
-
-	remove_folder(folder->path);
-	free(folder->file);
-	free(folder);
-	return 0;
-}
 
 static void assert_holds(const char *path, const void *expected, size_t length)
 {
@@ -372,25 +346,22 @@ static void a_text_has_a_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(appears_on_commit_only, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(killed_leaves_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(abort_leaves_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(abort_keeps_the_old_file, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(commit_replaces_the_old_file, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(an_empty_file_is_a_file, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(rewrites_what_was_written, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(pads_with_zeros, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_failed_write_keeps_the_old_file, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_a_directory_that_is_not_there, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(refuses_to_replace_what_is_no_file, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(a_failed_rename_leaves_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_leftover_is_not_touched, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(opens_regular_files_only, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_file_that_ends_early_is_an_error, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(a_text_has_a_limit, set_up, tear_down),
+		folder_test(appears_on_commit_only),
+		folder_test(killed_leaves_nothing),
+		folder_test(abort_leaves_nothing),
+		folder_test(abort_keeps_the_old_file),
+		folder_test(commit_replaces_the_old_file),
+		folder_test(an_empty_file_is_a_file),
+		folder_test(rewrites_what_was_written),
+		folder_test(pads_with_zeros),
+		folder_test(a_failed_write_keeps_the_old_file),
+		folder_test(refuses_a_directory_that_is_not_there),
+		folder_test(refuses_to_replace_what_is_no_file),
+		folder_test(a_failed_rename_leaves_nothing),
+		folder_test(a_leftover_is_not_touched),
+		folder_test(opens_regular_files_only),
+		folder_test(a_file_that_ends_early_is_an_error),
+		folder_test(a_text_has_a_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

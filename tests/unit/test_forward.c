@@ -423,7 +423,7 @@ static void a_predictor_is_needed_unless_dense(void **state)
 	subject_free(&subject);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, import_folder_make, import_folder_remove)
+#define CASE(name) import_test(name)
 
 int main(void)
 {

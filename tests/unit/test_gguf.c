@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* GGUF: what is written is read, and no bit changes unnoticed. */
 #define _GNU_SOURCE
-#include "helpers/test.h"
+#include "helpers/folder_test.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,32 +15,6 @@
 #include "model/gguf.h"
 #include "model/gguf_verify.h"
 #include "model/gguf_writer.h"
-
-struct folder {
-	char *path;
-	char *file;
-};
-
-static int set_up(void **state)
-{
-	struct folder *folder = malloc(sizeof(*folder));
-
-	assert_non_null(folder);
-	folder->path = make_folder();
-	folder->file = path_in(folder->path, "x.gguf");
-	*state = folder;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct folder *folder = *state;
-
-	remove_folder(folder->path);
-	free(folder->file);
-	free(folder);
-	return 0;
-}
 
 static const char *const words[] = { "", "two words", "\xc3\xa9t\xc3\xa9" };
 static const int32_t integers[] = { 0, -7, 2147483647 };
@@ -414,20 +388,17 @@ static void reads_a_large_header(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(reads_single_values, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(reads_arrays, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(reads_tensors, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_values_of_the_wrong_type, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_same_calls_give_the_same_bytes, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(verify_finds_every_flipped_bit, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(verify_names_what_is_damaged, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(every_truncation_is_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_writer_wants_exactly_the_data, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(a_file_without_tensors_can_be_verified, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(reads_a_large_header, set_up, tear_down),
+		folder_test(reads_single_values),
+		folder_test(reads_arrays),
+		folder_test(reads_tensors),
+		folder_test(refuses_values_of_the_wrong_type),
+		folder_test(the_same_calls_give_the_same_bytes),
+		folder_test(verify_finds_every_flipped_bit),
+		folder_test(verify_names_what_is_damaged),
+		folder_test(every_truncation_is_refused),
+		folder_test(the_writer_wants_exactly_the_data),
+		folder_test(a_file_without_tensors_can_be_verified),
+		folder_test(reads_a_large_header),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,38 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* GGUF headers of other programs, and of people who mean harm. */
-#include "helpers/test.h"
+#include "helpers/folder_test.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/gguf.h"
 #include "model/gguf_verify.h"
-
-struct folder {
-	char *path;
-	char *file;
-};
-
-static int set_up(void **state)
-{
-	struct folder *folder = malloc(sizeof(*folder));
-
-	assert_non_null(folder);
-	folder->path = make_folder();
-	folder->file = path_in(folder->path, "x.gguf");
-	*state = folder;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct folder *folder = *state;
-
-	remove_folder(folder->path);
-	free(folder->file);
-	free(folder);
-	return 0;
-}
 
 static struct gguf *opened(const char *path)
 {
@@ -372,17 +346,15 @@ static void refuses_misplaced_tensors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(reads_a_header_of_another_program, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(refuses_what_is_no_gguf, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_huge_counts, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_huge_lengths, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_unknown_types, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_names_that_are_there_twice, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(refuses_strange_alignments, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_impossible_tensors, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_misplaced_tensors, set_up, tear_down),
+		folder_test(reads_a_header_of_another_program),
+		folder_test(refuses_what_is_no_gguf),
+		folder_test(refuses_huge_counts),
+		folder_test(refuses_huge_lengths),
+		folder_test(refuses_unknown_types),
+		folder_test(refuses_names_that_are_there_twice),
+		folder_test(refuses_strange_alignments),
+		folder_test(refuses_impossible_tensors),
+		folder_test(refuses_misplaced_tensors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -305,24 +305,15 @@ static void progress_ends_at_its_total(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(every_form_gives_the_same_file, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(the_file_says_what_the_config_says, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(a_bundle_is_a_row_and_a_column, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(positions_start_at_row_two, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(the_vocabulary_is_kept, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(variants_have_their_own_tensors, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(another_model_has_another_id, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(the_name_is_the_folders, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(progress_ends_at_its_total, import_folder_make,
-						import_folder_remove),
+		import_test(every_form_gives_the_same_file),
+		import_test(the_file_says_what_the_config_says),
+		import_test(a_bundle_is_a_row_and_a_column),
+		import_test(positions_start_at_row_two),
+		import_test(the_vocabulary_is_kept),
+		import_test(variants_have_their_own_tensors),
+		import_test(another_model_has_another_id),
+		import_test(the_name_is_the_folders),
+		import_test(progress_ends_at_its_total),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -282,24 +282,15 @@ static void a_failed_import_keeps_the_old_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(refuses_other_models, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(refuses_a_config_that_contradicts_the_weights, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(refuses_spoilt_tensors, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(refuses_values_that_cannot_be_kept, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(refuses_missing_and_broken_files, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(refuses_merges_without_their_tokens, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(refuses_a_vocabulary_larger_than_the_embedding,
-						import_folder_make, import_folder_remove),
-		cmocka_unit_test_setup_teardown(refuses_truncated_weights, import_folder_make,
-						import_folder_remove),
-		cmocka_unit_test_setup_teardown(a_failed_import_keeps_the_old_file, import_folder_make,
-						import_folder_remove),
+		import_test(refuses_other_models),
+		import_test(refuses_a_config_that_contradicts_the_weights),
+		import_test(refuses_spoilt_tensors),
+		import_test(refuses_values_that_cannot_be_kept),
+		import_test(refuses_missing_and_broken_files),
+		import_test(refuses_merges_without_their_tokens),
+		import_test(refuses_a_vocabulary_larger_than_the_embedding),
+		import_test(refuses_truncated_weights),
+		import_test(a_failed_import_keeps_the_old_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Headers that contradict themselves or the file are refused, and the message says why. */
-#include "helpers/test.h"
+#include "helpers/folder_test.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,32 +8,6 @@
 
 #include "helpers/checkpoint_writer.h"
 #include "model/safetensors.h"
-
-struct folder {
-	char *path;
-	char *file;
-};
-
-static int set_up(void **state)
-{
-	struct folder *folder = malloc(sizeof(*folder));
-
-	assert_non_null(folder);
-	folder->path = make_folder();
-	folder->file = path_in(folder->path, "x.safetensors");
-	*state = folder;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct folder *folder = *state;
-
-	remove_folder(folder->path);
-	free(folder->file);
-	free(folder);
-	return 0;
-}
 
 /* Opening must fail, with a message that names the file and holds both words. */
 static void assert_refused(const char *path, const char *word, const char *other)
@@ -229,14 +203,14 @@ static void refuses_ranges_that_do_not_fit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(lists_unreadable_tensors, set_up, tear_down),
+		folder_test(lists_unreadable_tensors),
 		cmocka_unit_test(opens_the_demo_model),
 		cmocka_unit_test(reads_a_hand_written_file),
-		cmocka_unit_test_setup_teardown(refuses_bad_json, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_bad_lengths, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_bad_members, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_ranges_that_do_not_fit, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_shapes_that_do_not_fit, set_up, tear_down),
+		folder_test(refuses_bad_json),
+		folder_test(refuses_bad_lengths),
+		folder_test(refuses_bad_members),
+		folder_test(refuses_ranges_that_do_not_fit),
+		folder_test(refuses_shapes_that_do_not_fit),
 	};
 
 	return cmocka_run_group_tests_name("safetensors", tests, NULL, NULL);

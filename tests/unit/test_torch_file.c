@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* torch.save()d archives: real ones, every way to store them, and what is refused. */
 #define _GNU_SOURCE
-#include "helpers/test.h"
+#include "helpers/folder_test.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,33 +11,6 @@
 #include "helpers/checkpoint_writer.h"
 #include "helpers/pickle_writer.h"
 #include "model/torch_file.h"
-
-struct folder {
-	char *path;
-	char *file;
-	struct pickle_writer pickle;
-};
-
-static int set_up(void **state)
-{
-	struct folder *folder = malloc(sizeof(*folder));
-
-	assert_non_null(folder);
-	folder->path = make_folder();
-	folder->file = path_in(folder->path, "x.bin");
-	*state = folder;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct folder *folder = *state;
-
-	remove_folder(folder->path);
-	free(folder->file);
-	free(folder);
-	return 0;
-}
 
 static void assert_message(const struct error *err, const char *path, const char *word,
 			   const char *other)
@@ -284,11 +256,12 @@ static void refuses_other_formats(void **state)
 }
 
 /* An archive of a pickle and one storage of 12 floats, and perhaps a third entry. */
-static void write_archive(struct folder *folder, const struct test_entry *third, size_t data)
+static void write_archive(const struct folder *folder, const struct pickle_writer *pickle,
+			  const struct test_entry *third, size_t data)
 {
 	static const float zeros[16];
 	struct test_entry entries[3] = {
-		{ "top/data.pkl", folder->pickle.bytes, folder->pickle.length },
+		{ "top/data.pkl", pickle->bytes, pickle->length },
 		{ "top/data/0", zeros, data },
 	};
 
@@ -297,13 +270,14 @@ static void write_archive(struct folder *folder, const struct test_entry *third,
 	write_zip(folder->file, entries, third ? 3 : 2, false);
 }
 
-static void pickle_one(struct folder *folder, const char *name, const struct pickle_view *view)
+static void pickle_one(struct pickle_writer *pickle, const char *name,
+		       const struct pickle_view *view)
 {
-	pickle_start(&folder->pickle);
-	pickle_byte(&folder->pickle, '}');
-	pickle_text(&folder->pickle, name);
-	pickle_view(&folder->pickle, view);
-	pickle_bytes(&folder->pickle, "s.", 2);
+	pickle_start(pickle);
+	pickle_byte(pickle, '}');
+	pickle_text(pickle, name);
+	pickle_view(pickle, view);
+	pickle_bytes(pickle, "s.", 2);
 }
 
 static const struct pickle_view matrix = {
@@ -317,35 +291,36 @@ static const struct pickle_view matrix = {
 static void refuses_views_that_do_not_fit(void **state)
 {
 	struct folder *folder = *state;
+	struct pickle_writer pickle;
 	struct pickle_view view = matrix;
 
-	pickle_one(folder, "w", &view);
-	write_archive(folder, NULL, 44);
+	pickle_one(&pickle, "w", &view);
+	write_archive(folder, &pickle, NULL, 44);
 	assert_refused(folder->file, "\"w\"", "44 bytes");
-	write_archive(folder, NULL, 52);
+	write_archive(folder, &pickle, NULL, 52);
 	assert_refused(folder->file, "\"w\"", "52 bytes");
 	view.first_element = 1;
-	pickle_one(folder, "w", &view);
-	write_archive(folder, NULL, 48);
+	pickle_one(&pickle, "w", &view);
+	write_archive(folder, &pickle, NULL, 48);
 	assert_refused(folder->file, "\"w\"", "more than the 12 of its storage");
 	view.first_element = INT64_MAX;
-	pickle_one(folder, "w", &view);
-	write_archive(folder, NULL, 48);
+	pickle_one(&pickle, "w", &view);
+	write_archive(folder, &pickle, NULL, 48);
 	assert_refused(folder->file, "\"w\"", "more than the 12 of its storage");
 	view = matrix;
 	view.storage_elements = INT64_MAX / 2 + 13; /* times 4 it is 48 again in 64 bits */
-	pickle_one(folder, "w", &view);
-	write_archive(folder, NULL, 48);
+	pickle_one(&pickle, "w", &view);
+	write_archive(folder, &pickle, NULL, 48);
 	assert_refused(folder->file, "\"w\"", "48 bytes");
 	view = matrix;
 	view.strides = (const int64_t[]){ 1, 4 };
-	pickle_one(folder, "w", &view);
-	write_archive(folder, NULL, 48);
+	pickle_one(&pickle, "w", &view);
+	write_archive(folder, &pickle, NULL, 48);
 	assert_refused(folder->file, "\"w\"", "not contiguous");
 	view = matrix;
 	view.key = "1";
-	pickle_one(folder, "w", &view);
-	write_archive(folder, NULL, 48);
+	pickle_one(&pickle, "w", &view);
+	write_archive(folder, &pickle, NULL, 48);
 	assert_refused(folder->file, "\"w\"", "top/data/1 is missing");
 }
 
@@ -358,12 +333,13 @@ static void lists_five_dimensions(void **state)
 					  .n_dims = 5,
 					  .sizes = (const int64_t[]){ 1, 2, 1, 2, 3 } };
 	struct folder *folder = *state;
+	struct pickle_writer pickle;
 	const struct file_tensor *tensor;
 	struct tensor_file *file;
 	struct error err;
 
-	pickle_one(folder, "w", &view);
-	write_archive(folder, NULL, 48);
+	pickle_one(&pickle, "w", &view);
+	write_archive(folder, &pickle, NULL, 48);
 	assert_ok(torch_file_open(folder->file, &file, &err), &err);
 	tensor = find(file, "w", CHECKPOINT_OTHER, 12);
 	assert_int_equal(tensor->tensor.n_dims, 4);
@@ -376,14 +352,15 @@ static void heeds_the_byte_order(void **state)
 	const struct test_entry little = { "top/byteorder", "little", 6 };
 	const struct test_entry big = { "top/byteorder", "big", 3 };
 	struct folder *folder = *state;
+	struct pickle_writer pickle;
 	struct tensor_file *file;
 	struct error err;
 
-	pickle_one(folder, "w", &matrix);
-	write_archive(folder, &little, 48);
+	pickle_one(&pickle, "w", &matrix);
+	write_archive(folder, &pickle, &little, 48);
 	assert_ok(torch_file_open(folder->file, &file, &err), &err);
 	file->close(file);
-	write_archive(folder, &big, 48);
+	write_archive(folder, &pickle, &big, 48);
 	assert_refused(folder->file, "\"big\"", "\"little\"");
 }
 
@@ -393,18 +370,19 @@ static void refuses_other_archives(void **state)
 	const struct test_entry second = { "other/data.pkl", "N.", 2 };
 	const struct test_entry empty = { "x/data.pkl", "", 0 };
 	struct folder *folder = *state;
+	struct pickle_writer pickle;
 
 	write_zip(folder->file, &deep, 1, false);
 	assert_refused(folder->file, "no data.pkl", "");
 	write_zip(folder->file, &empty, 1, false);
 	assert_refused(folder->file, "data.pkl has 0 bytes", "");
-	pickle_one(folder, "w", &matrix);
-	write_archive(folder, &second, 48);
+	pickle_one(&pickle, "w", &matrix);
+	write_archive(folder, &pickle, &second, 48);
 	assert_refused(folder->file, "top/data.pkl", "other/data.pkl");
 	/* Some other pickle than a state dict. */
-	pickle_start(&folder->pickle);
-	pickle_global(&folder->pickle, "posix", "system");
-	write_archive(folder, NULL, 48);
+	pickle_start(&pickle);
+	pickle_global(&pickle, "posix", "system");
+	write_archive(folder, &pickle, NULL, 48);
 	assert_refused(folder->file, "data.pkl, offset 2", "\"posix.system\"");
 }
 
@@ -412,16 +390,17 @@ static void refuses_other_archives(void **state)
 static void refuses_a_name_twice(void **state)
 {
 	struct folder *folder = *state;
+	struct pickle_writer pickle;
 
-	pickle_start(&folder->pickle);
-	pickle_byte(&folder->pickle, '}');
+	pickle_start(&pickle);
+	pickle_byte(&pickle, '}');
 	for (int i = 0; i < 2; i++) {
-		pickle_text(&folder->pickle, "w");
-		pickle_view(&folder->pickle, &matrix);
-		pickle_byte(&folder->pickle, 's');
+		pickle_text(&pickle, "w");
+		pickle_view(&pickle, &matrix);
+		pickle_byte(&pickle, 's');
 	}
-	pickle_byte(&folder->pickle, '.');
-	write_archive(folder, NULL, 48);
+	pickle_byte(&pickle, '.');
+	write_archive(folder, &pickle, NULL, 48);
 	assert_refused(folder->file, "\"w\"", "twice");
 }
 
@@ -441,18 +420,18 @@ static void refuses_a_huge_pickle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(finds_damage_by_the_checksum, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(heeds_the_byte_order, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(lists_five_dimensions, set_up, tear_down),
+		folder_test(finds_damage_by_the_checksum),
+		folder_test(heeds_the_byte_order),
+		folder_test(lists_five_dimensions),
 		cmocka_unit_test(reads_a_real_file),
-		cmocka_unit_test_setup_teardown(reads_every_way_to_store, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(reads_pieces_in_any_order, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_a_huge_pickle, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_a_name_twice, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_other_archives, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_other_formats, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refuses_views_that_do_not_fit, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(tells_entries_apart, set_up, tear_down),
+		folder_test(reads_every_way_to_store),
+		folder_test(reads_pieces_in_any_order),
+		folder_test(refuses_a_huge_pickle),
+		folder_test(refuses_a_name_twice),
+		folder_test(refuses_other_archives),
+		folder_test(refuses_other_formats),
+		folder_test(refuses_views_that_do_not_fit),
+		folder_test(tells_entries_apart),
 	};
 
 	return cmocka_run_group_tests_name("torch_file", tests, NULL, NULL);
