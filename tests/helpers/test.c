@@ -6,11 +6,19 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+
+void assert_refused_with(int ret, const struct error *err, const char *text, const char *other)
+{
+	if (ret >= 0)
+		fail_msg("accepted, where \"%s\" was expected", text);
+	assert_int_equal(err->code, ret);
+	assert_says(err, text);
+	assert_says(err, other);
+}
 
 char *make_folder(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What every test program in C needs: cmocka, files and temporary folders. */
+/* What every test program in C needs: cmocka, errors, files and temporary folders. */
 #ifndef COLINK_TESTS_HELPERS_TEST_H
 #define COLINK_TESTS_HELPERS_TEST_H
 
@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "base/error.h"
@@ -17,6 +18,16 @@
 		if ((ret) < 0) \
 			fail_msg("%s", (err)->message); \
 	} while (0)
+
+/* Fail unless the message of `err` has `text` in it. */
+#define assert_says(err, text) \
+	do { \
+		if (!strstr((err)->message, text)) \
+			fail_msg("\"%s\" does not say \"%s\"", (err)->message, text); \
+	} while (0)
+
+/* A call has failed: `ret` is negative and in `err`, whose message has both texts in it. */
+void assert_refused_with(int ret, const struct error *err, const char *text, const char *other);
 
 /* A fresh folder under TMPDIR (or the build folder); removed by remove_folder(). */
 char *make_folder(void);

@@ -55,19 +55,14 @@ static struct checkpoint *open_checkpoint(const char *folder)
 	return checkpoint;
 }
 
-static void assert_message(const struct error *err, const char *word, const char *other)
-{
-	if (!strstr(err->message, word) || !strstr(err->message, other))
-		fail_msg("\"%s\" lacks \"%s\" or \"%s\"", err->message, word, other);
-}
-
 static void assert_refused(const char *folder, int code, const char *word, const char *other)
 {
 	struct checkpoint *checkpoint;
 	struct error err = { 0 };
 
 	assert_int_equal(checkpoint_open(folder, &checkpoint, &err), code);
-	assert_message(&err, word, other);
+	assert_says(&err, word);
+	assert_says(&err, other);
 }
 
 static void write_text(const char *folder, const char *name, const char *text)
@@ -217,13 +212,15 @@ static void refuses_wrong_requests(void **state)
 	checkpoint = open_checkpoint(*state);
 	tensor = checkpoint_find(checkpoint, "w.f32");
 	assert_int_equal(checkpoint_read_f32(checkpoint, tensor, 6, 1, &value, &err), -EINVAL);
-	assert_message(&err, "\"w.f32\" has 6 elements", "1 from number 6");
+	assert_says(&err, "\"w.f32\" has 6 elements");
+	assert_says(&err, "1 from number 6");
 	assert_int_equal(checkpoint_read_f32(checkpoint, tensor, 7, 0, &value, &err), -EINVAL);
 	assert_int_equal(checkpoint_read_f32(checkpoint, tensor, 2, UINT64_MAX, &value, &err),
 			 -EINVAL);
 	tensor = checkpoint_find(checkpoint, "ids");
 	assert_int_equal(checkpoint_read_f32(checkpoint, tensor, 0, 1, &value, &err), -EINVAL);
-	assert_message(&err, "\"ids\"", "cannot be read");
+	assert_says(&err, "\"ids\"");
+	assert_says(&err, "cannot be read");
 	checkpoint_close(checkpoint);
 }
 
@@ -255,11 +252,12 @@ static void refuses_what_f16_cannot_hold(void **state)
 
 	assert_ok(read_last_as_f16(*state, CHECKPOINT_F32, -65504, &err), &err);
 	assert_int_equal(read_last_as_f16(*state, CHECKPOINT_F32, 65505, &err), -ERANGE);
-	assert_message(&err, "\"x\": element 200002 is 65505", "float16");
+	assert_says(&err, "\"x\": element 200002 is 65505");
+	assert_says(&err, "float16");
 	assert_int_equal(read_last_as_f16(*state, CHECKPOINT_F32, -INFINITY, &err), -ERANGE);
-	assert_message(&err, "-inf", "");
+	assert_says(&err, "-inf");
 	assert_int_equal(read_last_as_f16(*state, CHECKPOINT_F32, NAN, &err), -ERANGE);
-	assert_message(&err, "nan", "");
+	assert_says(&err, "nan");
 	assert_int_equal(read_last_as_f16(*state, CHECKPOINT_F16, INFINITY, &err), -ERANGE);
 	assert_int_equal(read_last_as_f16(*state, CHECKPOINT_F16, NAN, &err), -ERANGE);
 	assert_ok(read_last_as_f16(*state, CHECKPOINT_BF16, 65280, &err), &err);

@@ -51,9 +51,7 @@ static void assert_refused(int ret, int code, const struct error *err, const cha
 			   const char *word)
 {
 	assert_int_equal(ret, code);
-	assert_int_equal(err->code, code);
-	if (!strstr(err->message, path) || !strstr(err->message, word))
-		fail_msg("\"%s\" lacks \"%s\" or \"%s\"", err->message, path, word);
+	assert_refused_with(ret, err, path, word);
 }
 
 static bool has_nameless_files(const char *folder)

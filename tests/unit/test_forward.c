@@ -399,10 +399,10 @@ static void the_context_has_an_end(void **state)
 	assert_int_equal(session_room(session), 16);
 	assert_ok(session_forward(session, subject.ids, 15, &err), &err);
 	assert_true(session_forward(session, subject.ids, 2, &err) < 0);
-	assert_non_null(strstr(err.message, "2 tokens after 15"));
+	assert_says(&err, "2 tokens after 15");
 	assert_true(session_forward(session, subject.ids, 0, &err) < 0);
 	assert_true(session_forward(session, &id, 1, &err) < 0);
-	assert_non_null(strstr(err.message, "264"));
+	assert_says(&err, "264");
 	assert_ok(session_forward(session, subject.ids, 1, &err), &err);
 	assert_int_equal(session_room(session), 0);
 	session_close(session);
@@ -418,7 +418,7 @@ static void a_predictor_is_needed_unless_dense(void **state)
 
 	options.mode = SESSION_SPARSE;
 	assert_true(session_open(subject.model, &options, &session, &err) < 0);
-	assert_non_null(strstr(err.message, "has no predictor"));
+	assert_says(&err, "has no predictor");
 	assert_null(session);
 	subject_free(&subject);
 }

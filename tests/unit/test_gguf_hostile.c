@@ -17,15 +17,6 @@ static struct gguf *opened(const char *path)
 	return gguf;
 }
 
-static void assert_named(int ret, const struct error *err, const char *path, const char *word)
-{
-	if (ret >= 0)
-		fail_msg("accepted, where \"%s\" was expected", word);
-	assert_int_equal(err->code, ret);
-	if (!strstr(err->message, path) || !strstr(err->message, word))
-		fail_msg("\"%s\" lacks \"%s\" or \"%s\"", err->message, path, word);
-}
-
 /* A header built byte by byte. */
 struct raw {
 	char bytes[1024];
@@ -98,7 +89,7 @@ static void assert_refused(const struct folder *folder, const struct raw *raw, c
 	struct gguf *gguf;
 
 	write_file(folder->file, raw->bytes, raw->length);
-	assert_named(gguf_open(folder->file, &gguf, &err), &err, folder->file, word);
+	assert_refused_with(gguf_open(folder->file, &gguf, &err), &err, folder->file, word);
 }
 
 static void assert_accepted(const struct folder *folder, const struct raw *raw)
@@ -149,10 +140,10 @@ static void reads_a_header_of_another_program(void **state)
 	assert_int_equal(numbers[0], 0x201);
 	assert_int_equal(numbers[1], 0xffff);
 	free(numbers);
-	assert_named(gguf_get_u64(gguf, "i8.negative", &wide, &err), &err, folder->file, "i8.neg");
-	assert_named(gguf_get_strings(gguf, "nul", &strings, &count, &err), &err, folder->file, "NUL");
+	assert_refused_with(gguf_get_u64(gguf, "i8.negative", &wide, &err), &err, folder->file, "i8.neg");
+	assert_refused_with(gguf_get_strings(gguf, "nul", &strings, &count, &err), &err, folder->file, "NUL");
 	assert_int_equal(gguf_find_tensor(gguf, "b")->size, 2);
-	assert_named(gguf_verify(gguf, NULL, &err), &err, folder->file, "no checksums");
+	assert_refused_with(gguf_verify(gguf, NULL, &err), &err, folder->file, "no checksums");
 	gguf_close(gguf);
 }
 

@@ -98,7 +98,7 @@ static void assert_refused(const char *path, const void *bytes, size_t length)
 	write_file(path, bytes, length);
 	assert_true(predictor_load(path, &predictor, &err) < 0);
 	assert_null(predictor);
-	assert_non_null(strstr(err.message, path));
+	assert_says(&err, path);
 }
 
 static void every_change_is_refused(void **state)
@@ -147,7 +147,7 @@ static void missing_file(void **state)
 
 	(void)state;
 	assert_true(predictor_load("/nonexistent/predictor", &predictor, &err) < 0);
-	assert_non_null(strstr(err.message, "/nonexistent/predictor"));
+	assert_says(&err, "/nonexistent/predictor");
 }
 
 int main(void)

@@ -352,8 +352,7 @@ static void assert_refused(struct source *source, struct source_read read, const
 	struct error err = { 0 };
 
 	assert_int_equal(source_submit(source, &read, 1, &err), -EINVAL);
-	if (!strstr(err.message, why))
-		fail_msg("'%s' does not say '%s'", err.message, why);
+	assert_says(&err, why);
 }
 
 static void bad_requests_are_refused(void **state)
@@ -397,8 +396,7 @@ static void assert_not_opened(const char *name, const char *path, uint32_t depth
 	struct error err = { 0 };
 
 	assert_true(source_open(name, path, NULL, 0, depth, &source, &err) < 0);
-	if (!strstr(err.message, why))
-		fail_msg("'%s' does not say '%s'", err.message, why);
+	assert_says(&err, why);
 }
 
 static void bad_files_are_refused(void **state)
@@ -440,8 +438,8 @@ static void read_a_cut_file(struct fixture *fixture, const char *name, uint32_t 
 		ret = source_wait(source, reads, 3, &err);
 	assert_int_equal(ret, -EIO);
 	assert_int_equal(err.code, -EIO);
-	if (!strstr(err.message, fixture->path) || !strstr(err.message, "99900"))
-		fail_msg("'%s' does not say where", err.message);
+	assert_says(&err, fixture->path);
+	assert_says(&err, "99900");
 	/* From now on it can only be closed. */
 	assert_int_equal(source_wait(source, reads, 1, &err), -EIO);
 	source_close(source);
@@ -485,8 +483,8 @@ static void a_failing_pread_is_an_error(void **state)
 	pread_faults.bad_offset = 7000;
 	assert_ok(source_submit(source, &read, 1, &err), &err);
 	assert_int_equal(source_wait(source, &read, 1, &err), -EIO);
-	assert_non_null(strstr(err.message, fixture->path));
-	assert_non_null(strstr(err.message, "offset 7000: Input/output error"));
+	assert_says(&err, fixture->path);
+	assert_says(&err, "offset 7000: Input/output error");
 	pread_faults.bad_offset = 0;
 	source_close(source);
 }

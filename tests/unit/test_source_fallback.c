@@ -200,7 +200,7 @@ static void without_io_uring_auto_uses_pread(void **state)
 
 	run = run_with(*state, "uring", denial);
 	assert_int_equal(run.ret, -EPERM);
-	assert_non_null(strstr(run.err.message, "io_uring"));
+	assert_says(&run.err, "io_uring");
 }
 
 static void without_locked_memory_buffers_are_plain(void **state)
