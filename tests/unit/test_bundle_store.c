@@ -16,8 +16,9 @@
 
 #include "base/bits.h"
 #include "base/random.h"
+#include "helpers/arena.h"
+#include "helpers/random_file.h"
 #include "storage/bundle_store.h"
-#include "storage/source.h"
 
 #define LAYERS 4
 #define SLOTS 211
@@ -36,9 +37,7 @@ static const uint32_t least_windows[] = { 20, 4, 0 }; /* that a whole layer must
 #define N_STAGINGS (sizeof(stagings) / sizeof(stagings[0]))
 
 struct fixture {
-	char *folder;
-	char *path;
-	char *content; /* (FILE_BYTES) */
+	struct random_file file; /* of FILE_BYTES */
 	uint64_t offsets[LAYERS];
 	struct bundle_geometry geometry;
 	bool have_uring;
@@ -47,17 +46,9 @@ struct fixture {
 static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
-	static char arena[4096] __attribute__((aligned(4096)));
-	struct random_state random;
-	struct source *source;
 
-	fixture->folder = make_folder();
-	fixture->path = path_in(fixture->folder, "bundles");
-	fixture->content = malloc(FILE_BYTES);
-	random_seed(&random, 4);
-	for (uint32_t i = 0; i < FILE_BYTES; i++)
-		fixture->content[i] = (char)random_next(&random);
-	write_file(fixture->path, fixture->content, FILE_BYTES);
+	assert_non_null(fixture);
+	random_file_make(&fixture->file, 4, FILE_BYTES);
 	for (uint32_t layer = 0; layer < LAYERS; layer++)
 		fixture->offsets[layer] = 90 + (LAYERS - 1 - layer) * (LAYER_BYTES + 1000) + 1000;
 	fixture->geometry = (struct bundle_geometry){
@@ -66,10 +57,7 @@ static int set_up(void **state)
 		.stride = STRIDE,
 		.offsets = fixture->offsets,
 	};
-	if (source_open("uring", fixture->path, arena, sizeof(arena), 1, &source, NULL) == 0) {
-		fixture->have_uring = true;
-		source_close(source);
-	}
+	fixture->have_uring = have_uring(fixture->file.path);
 	*state = fixture;
 	return 0;
 }
@@ -78,9 +66,7 @@ static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
 
-	free(fixture->content);
-	free(fixture->path);
-	remove_folder(fixture->folder);
+	random_file_remove(&fixture->file);
 	free(fixture);
 	return 0;
 }
@@ -99,7 +85,7 @@ static struct bundle_store *open_store(struct fixture *fixture, const char *name
 	struct bundle_store *store;
 	struct error err;
 
-	assert_ok(bundle_store_open(fixture->path, &fixture->geometry, &options, &store, &err),
+	assert_ok(bundle_store_open(fixture->file.path, &fixture->geometry, &options, &store, &err),
 		  &err);
 	return store;
 }
@@ -125,7 +111,7 @@ struct run {
 
 static void check_window(const struct run *run, const struct flight *flight)
 {
-	const char *layer = run->fixture->content + run->fixture->offsets[flight->layer];
+	const char *layer = run->fixture->file.content + run->fixture->offsets[flight->layer];
 
 	for (uint32_t i = 0; i < flight->window.count; i++) {
 		const uint16_t *bundle = flight->window.bundles[i];
@@ -378,7 +364,7 @@ static void assert_not_opened(const struct fixture *fixture, struct bundle_geome
 	struct bundle_store *store;
 	struct error err = { 0 };
 
-	assert_int_equal(bundle_store_open(fixture->path, &geometry, &options, &store, &err),
+	assert_int_equal(bundle_store_open(fixture->file.path, &geometry, &options, &store, &err),
 			 -EINVAL);
 	assert_says(&err, why);
 }
@@ -441,17 +427,17 @@ static void a_cut_file_is_an_error(void **state)
 		if (n == 0 && !fixture->have_uring)
 			continue;
 		store = open_store(fixture, names[n], 0, 0);
-		assert_int_equal(truncate(fixture->path, (off_t)fixture->offsets[0] + 5), 0);
+		assert_int_equal(truncate(fixture->file.path, (off_t)fixture->offsets[0] + 5), 0);
 		bits_set(wanted, 0);
 		ret = bundle_store_request(store, 0, wanted, &err);
 		while (ret >= 0)
 			ret = bundle_store_next(store, 0, &window, &err);
 		assert_int_equal(ret, -EIO);
-		assert_says(&err, fixture->path);
+		assert_says(&err, fixture->file.path);
 		assert_says(&err, "offset");
 		assert_int_equal(bundle_store_request(store, 1, wanted, NULL), -EIO);
 		bundle_store_close(store);
-		write_file(fixture->path, fixture->content, FILE_BYTES);
+		random_file_restore(&fixture->file);
 	}
 }
 

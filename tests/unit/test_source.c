@@ -13,13 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/random.h"
+#include "helpers/arena.h"
+#include "helpers/random_file.h"
 #include "storage/source.h"
 
 #define FILE_BYTES ((1u << 20) + 777)
@@ -53,9 +54,7 @@ static const char *const names[] = { "uring", "pread", "mmap", "auto" };
 #define N_NAMES (sizeof(names) / sizeof(names[0]))
 
 struct fixture {
-	char *folder;
-	char *path;
-	char *content; /* (FILE_BYTES) */
+	struct random_file file; /* of FILE_BYTES */
 	char *arena; /* (ARENA_BYTES) */
 	struct source_read reads[MAX_READS];
 	bool have_uring;
@@ -64,24 +63,11 @@ struct fixture {
 static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
-	struct random_state random;
-	struct source *source;
 
-	fixture->folder = make_folder();
-	fixture->path = path_in(fixture->folder, "file");
-	fixture->content = malloc(FILE_BYTES);
-	random_seed(&random, 3);
-	for (uint32_t i = 0; i < FILE_BYTES; i++)
-		fixture->content[i] = (char)random_next(&random);
-	write_file(fixture->path, fixture->content, FILE_BYTES);
-	fixture->arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_true(fixture->arena != MAP_FAILED);
-	if (source_open("uring", fixture->path, fixture->arena, ARENA_BYTES, 1, &source,
-			NULL) == 0) {
-		fixture->have_uring = true;
-		source_close(source);
-	}
+	assert_non_null(fixture);
+	random_file_make(&fixture->file, 3, FILE_BYTES);
+	fixture->arena = arena_map(ARENA_BYTES);
+	fixture->have_uring = have_uring(fixture->file.path);
 	*state = fixture;
 	return 0;
 }
@@ -89,7 +75,7 @@ static int set_up(void **state)
 /* Where the file system can: what is read next comes from storage. */
 static void drop_page_cache(const struct fixture *fixture)
 {
-	int fd = open(fixture->path, O_RDONLY | O_CLOEXEC);
+	int fd = open(fixture->file.path, O_RDONLY | O_CLOEXEC);
 
 	fsync(fd);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -100,10 +86,8 @@ static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
 
-	munmap(fixture->arena, ARENA_BYTES);
-	free(fixture->content);
-	free(fixture->path);
-	remove_folder(fixture->folder);
+	arena_unmap(fixture->arena, ARENA_BYTES);
+	random_file_remove(&fixture->file);
 	free(fixture);
 	return 0;
 }
@@ -118,7 +102,7 @@ static struct source *open_or_fail(struct fixture *fixture, const char *name, ui
 	struct source *source;
 	struct error err;
 
-	assert_ok(source_open(name, fixture->path, fixture->arena, ARENA_BYTES, depth, &source,
+	assert_ok(source_open(name, fixture->file.path, fixture->arena, ARENA_BYTES, depth, &source,
 			      &err), &err);
 	return source;
 }
@@ -159,7 +143,7 @@ static bool same_content(const struct fixture *fixture, const struct source_read
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (!reads[i].done ||
-		    memcmp(reads[i].data, fixture->content + reads[i].offset, reads[i].length) != 0)
+		    memcmp(reads[i].data, fixture->file.content + reads[i].offset, reads[i].length) != 0)
 			return false;
 	return true;
 }
@@ -242,7 +226,7 @@ static void uring_counts_what_the_kernel_counts(void **state)
 	struct error err;
 	uint64_t before;
 
-	assert_int_equal(statfs(fixture->path, &fs), 0);
+	assert_int_equal(statfs(fixture->file.path, &fs), 0);
 	if (!fixture->have_uring || fs.f_type == TMPFS_MAGIC)
 		skip();
 	source = open_or_fail(fixture, "uring", 64);
@@ -402,16 +386,16 @@ static void assert_not_opened(const char *name, const char *path, uint32_t depth
 static void bad_files_are_refused(void **state)
 {
 	struct fixture *fixture = *state;
-	char *empty = path_in(fixture->folder, "empty");
-	char *missing = path_in(fixture->folder, "missing");
+	char *empty = path_in(fixture->file.folder, "empty");
+	char *missing = path_in(fixture->file.folder, "missing");
 
 	write_file(empty, "", 0);
 	assert_not_opened("auto", empty, 1, "empty");
 	assert_not_opened("mmap", missing, 1, "missing: cannot open");
-	assert_not_opened("pread", fixture->folder, 1, "not a regular file");
-	assert_not_opened("tape", fixture->path, 1, "'tape'");
-	assert_not_opened("auto", fixture->path, 0, "queue depth 0");
-	assert_not_opened("auto", fixture->path, SOURCE_MAX_QUEUE_DEPTH + 1, "queue depth");
+	assert_not_opened("pread", fixture->file.folder, 1, "not a regular file");
+	assert_not_opened("tape", fixture->file.path, 1, "'tape'");
+	assert_not_opened("auto", fixture->file.path, 0, "queue depth 0");
+	assert_not_opened("auto", fixture->file.path, SOURCE_MAX_QUEUE_DEPTH + 1, "queue depth");
 	free(missing);
 	free(empty);
 }
@@ -424,7 +408,7 @@ static void read_a_cut_file(struct fixture *fixture, const char *name, uint32_t 
 	struct error err = { 0 };
 	int ret;
 
-	assert_int_equal(truncate(fixture->path, end), 0);
+	assert_int_equal(truncate(fixture->file.path, end), 0);
 	read_all(fixture, source, 20, 1000, 1000);
 	for (uint32_t i = 0; i < 3; i++)
 		reads[i] = (struct source_read){ .offset = i * 3000, .length = 3000 };
@@ -438,12 +422,12 @@ static void read_a_cut_file(struct fixture *fixture, const char *name, uint32_t 
 		ret = source_wait(source, reads, 3, &err);
 	assert_int_equal(ret, -EIO);
 	assert_int_equal(err.code, -EIO);
-	assert_says(&err, fixture->path);
+	assert_says(&err, fixture->file.path);
 	assert_says(&err, "99900");
 	/* From now on it can only be closed. */
 	assert_int_equal(source_wait(source, reads, 1, &err), -EIO);
 	source_close(source);
-	write_file(fixture->path, fixture->content, FILE_BYTES);
+	random_file_restore(&fixture->file);
 }
 
 static void a_cut_file_is_an_error(void **state)
@@ -483,7 +467,7 @@ static void a_failing_pread_is_an_error(void **state)
 	pread_faults.bad_offset = 7000;
 	assert_ok(source_submit(source, &read, 1, &err), &err);
 	assert_int_equal(source_wait(source, &read, 1, &err), -EIO);
-	assert_says(&err, fixture->path);
+	assert_says(&err, fixture->file.path);
 	assert_says(&err, "offset 7000: Input/output error");
 	pread_faults.bad_offset = 0;
 	source_close(source);
@@ -501,11 +485,9 @@ static void closing_with_reads_in_flight(void **state)
 
 		if (missing_here(fixture, names[n]))
 			continue;
-		arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		assert_true(arena != MAP_FAILED);
+		arena = arena_map(ARENA_BYTES);
 		drop_page_cache(fixture);
-		assert_ok(source_open(names[n], fixture->path, arena, ARENA_BYTES, 64, &source,
+		assert_ok(source_open(names[n], fixture->file.path, arena, ARENA_BYTES, 64, &source,
 				      &err), &err);
 		for (uint32_t i = 0; i < 100; i++)
 			fixture->reads[i] = (struct source_read){ .offset = i * 9001,
@@ -517,7 +499,7 @@ static void closing_with_reads_in_flight(void **state)
 		usleep(20000);
 		for (char *at = arena; at < end; at++)
 			assert_int_equal(*at, 0x55);
-		munmap(arena, ARENA_BYTES);
+		arena_unmap(arena, ARENA_BYTES);
 	}
 }
 

@@ -15,12 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/random.h"
+#include "helpers/arena.h"
+#include "helpers/random_file.h"
 #include "storage/source.h"
 
 #define N_READS 100
@@ -30,9 +30,7 @@
 #define ARENA_BYTES (4u << 20)
 
 struct fixture {
-	char *folder;
-	char *path;
-	char *content; /* (FILE_BYTES) */
+	struct random_file file; /* of FILE_BYTES */
 	char *arena; /* (ARENA_BYTES) */
 	struct source_read reads[N_READS];
 	bool have_uring;
@@ -41,24 +39,11 @@ struct fixture {
 static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
-	struct random_state random;
-	struct source *source;
 
-	fixture->folder = make_folder();
-	fixture->path = path_in(fixture->folder, "file");
-	fixture->content = malloc(FILE_BYTES);
-	random_seed(&random, 7);
-	for (uint32_t i = 0; i < FILE_BYTES; i++)
-		fixture->content[i] = (char)random_next(&random);
-	write_file(fixture->path, fixture->content, FILE_BYTES);
-	fixture->arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_true(fixture->arena != MAP_FAILED);
-	if (source_open("uring", fixture->path, fixture->arena, ARENA_BYTES, 1, &source,
-			NULL) == 0) {
-		fixture->have_uring = true;
-		source_close(source);
-	}
+	assert_non_null(fixture);
+	random_file_make(&fixture->file, 7, FILE_BYTES);
+	fixture->arena = arena_map(ARENA_BYTES);
+	fixture->have_uring = have_uring(fixture->file.path);
 	*state = fixture;
 	return 0;
 }
@@ -67,10 +52,8 @@ static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
 
-	munmap(fixture->arena, ARENA_BYTES);
-	free(fixture->content);
-	free(fixture->path);
-	remove_folder(fixture->folder);
+	arena_unmap(fixture->arena, ARENA_BYTES);
+	random_file_remove(&fixture->file);
 	free(fixture);
 	return 0;
 }
@@ -93,7 +76,7 @@ static int read_some(struct fixture *fixture, struct source *source, struct erro
 static bool same_content(const struct fixture *fixture)
 {
 	for (uint32_t i = 0; i < N_READS; i++)
-		if (memcmp(fixture->reads[i].data, fixture->content + i * STEP, LENGTH) != 0)
+		if (memcmp(fixture->reads[i].data, fixture->file.content + i * STEP, LENGTH) != 0)
 			return false;
 	return true;
 }
@@ -144,7 +127,7 @@ static void *run_denied(void *arg)
 	struct source *source;
 
 	run->filtered = deny(&run->denial);
-	run->ret = source_open(run->name, run->fixture->path, run->fixture->arena, ARENA_BYTES, 8,
+	run->ret = source_open(run->name, run->fixture->file.path, run->fixture->arena, ARENA_BYTES, 8,
 			       &source, &run->err);
 	if (run->ret < 0)
 		return NULL;
@@ -178,7 +161,8 @@ static void auto_uses_what_is_there(void **state)
 	struct source *source;
 	struct error err;
 
-	assert_ok(source_open("auto", fixture->path, fixture->arena, ARENA_BYTES, 8, &source, &err),
+	assert_ok(source_open("auto", fixture->file.path, fixture->arena, ARENA_BYTES, 8, &source,
+			      &err),
 		  &err);
 	assert_string_equal(source_name(source), fixture->have_uring ? "uring" : "pread");
 	assert_int_equal(!strstr(source_describe(source), "(no io_uring: "), fixture->have_uring);

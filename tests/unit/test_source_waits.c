@@ -7,8 +7,8 @@
 
 #include <liburing.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
+#include "helpers/arena.h"
 #include "storage/source.h"
 
 #define N_READS 200
@@ -51,15 +51,13 @@ static void waiting_blocks(void **state)
 	const size_t arena_bytes = (size_t)N_READS * ROOM;
 	char *folder = make_folder(), *path = path_in(folder, "file");
 	char *content = calloc(N_READS, LENGTH);
-	char *arena = mmap(NULL, arena_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			   -1, 0);
+	char *arena = arena_map(arena_bytes);
 	static struct source_read reads[N_READS];
 	struct source *source;
 	struct error err;
 
 	(void)state;
 	assert_non_null(content);
-	assert_true(arena != MAP_FAILED);
 	write_file(path, content, (size_t)N_READS * LENGTH);
 	free(content);
 	if (source_open("uring", path, arena, arena_bytes, 32, &source, &err) < 0)
@@ -75,7 +73,7 @@ static void waiting_blocks(void **state)
 	assert_int_equal(other_calls, 0);
 	assert_in_range(blocking_calls, 1, N_READS);
 	source_close(source);
-	munmap(arena, arena_bytes);
+	arena_unmap(arena, arena_bytes);
 	free(path);
 	remove_folder(folder);
 }
