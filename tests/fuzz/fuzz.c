@@ -10,6 +10,12 @@
 /* A deflated entry of a few KB may hold some MB; more would only be slow. */
 #define READ_LIMIT (1024 * 1024)
 
+void require(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
 const char *fuzz_file(const uint8_t *data, size_t size)
 {
 	static char path[64];
@@ -19,8 +25,8 @@ const char *fuzz_file(const uint8_t *data, size_t size)
 		fd = memfd_create("fuzz", MFD_CLOEXEC);
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	}
-	if (fd < 0 || ftruncate(fd, 0) < 0 || pwrite(fd, data, size, 0) != (ssize_t)size)
-		abort();
+	require(fd >= 0 && ftruncate(fd, 0) == 0);
+	require(pwrite(fd, data, size, 0) == (ssize_t)size);
 	return path;
 }
 
@@ -33,8 +39,7 @@ static void read_tensor(struct tensor_file *file, const struct file_tensor *tens
 	if (!length || length > READ_LIMIT)
 		return;
 	buffer = malloc(length);
-	if (!buffer)
-		abort();
+	require(buffer != NULL);
 	file->read(file, tensor, 0, buffer, length, NULL);
 	file->read(file, tensor, length - size, buffer, size, NULL);
 	free(buffer);

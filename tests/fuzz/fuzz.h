@@ -3,12 +3,17 @@
 #ifndef COLINK_TESTS_FUZZ_H
 #define COLINK_TESTS_FUZZ_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "model/tensor_file.h"
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Crash, which the fuzzer reports, unless it is so. */
+void require(bool condition);
 
 /*
  * The path of a file in memory that holds these bytes; valid until the next call.

@@ -7,12 +7,6 @@
 #include "model/gguf_private.h"
 #include "model/gguf_verify.h"
 
-static void require(int condition)
-{
-	if (!condition)
-		abort();
-}
-
 /* Ask for a key as everything that it may or may not be. */
 static void read_value(const struct gguf *gguf, const char *key)
 {

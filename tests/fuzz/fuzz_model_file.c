@@ -16,12 +16,6 @@
 /* Sizes of a config are bounded by the file, but for products of them in a session. */
 #define MAX_SESSION_BYTES (64u << 20)
 
-static void require(int condition)
-{
-	if (!condition)
-		abort();
-}
-
 /* Write the checksums that these bytes should have into them. */
 static void repair(const struct gguf *gguf, uint8_t *data)
 {

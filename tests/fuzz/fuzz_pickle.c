@@ -7,6 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	const char *end = (const char *)data + size;
 	struct pickle_tensor *tensors;
 	struct error err;
 	size_t n;
@@ -14,9 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (pickle_read_state_dict(data, size, "fuzz", &tensors, &n, &err) < 0)
 		return 0;
 	for (size_t i = 0; i < n; i++) /* the strings lie inside the pickle */
-		if (tensors[i].name + tensors[i].name_length > (const char *)data + size ||
-		    tensors[i].storage + tensors[i].storage_length > (const char *)data + size)
-			abort();
+		require(tensors[i].name + tensors[i].name_length <= end &&
+			tensors[i].storage + tensors[i].storage_length <= end);
 	free(tensors);
 	return 0;
 }

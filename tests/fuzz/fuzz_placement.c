@@ -4,18 +4,13 @@
  * the door: an odd first byte says that magic, version, number of neurons and
  * checksum are put right before.
  */
-#define _GNU_SOURCE
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <xxhash.h>
 
+#include "fuzz/fuzz.h"
 #include "placement/placement.h"
 #include "placement/placement_private.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Returns the size of what is left of `bytes`. */
 static size_t put_right(uint8_t *bytes, size_t size)
@@ -41,29 +36,23 @@ static size_t put_right(uint8_t *bytes, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char path[64];
 	struct placement *placement;
+	const char *path;
 	struct error err;
 	uint8_t *bytes;
 	size_t length;
-	int fd;
 
 	if (size < 1)
 		return 0;
-	fd = memfd_create("placement", MFD_CLOEXEC);
 	bytes = malloc(size);
-	if (fd < 0 || !bytes)
-		abort();
+	require(bytes != NULL);
 	length = size - 1;
 	memcpy(bytes, data + 1, length);
 	if (data[0] % 2)
 		length = put_right(bytes, length);
-	if (write(fd, bytes, length) != (ssize_t)length)
-		abort();
+	path = fuzz_file(bytes, length);
 	free(bytes);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (placement_load(path, &placement, &err) == 0)
 		placement_free(placement);
-	close(fd);
 	return 0;
 }

@@ -12,10 +12,8 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "fuzz/fuzz.h"
 #include "model/tokenizer.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct tokenizer *tokenizer;
 
@@ -36,12 +34,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	}
 	vocabulary_free(vocabulary);
 	return 0;
-}
-
-static void require(int condition)
-{
-	if (!condition)
-		abort();
 }
 
 /* The tokens' bytes must be the text, in which special tokens are skipped. */

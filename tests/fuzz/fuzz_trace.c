@@ -8,19 +8,14 @@
  *	1	magic, version and all checksums
  *	2	also offsets and lengths: blocks of equal length from header to index
  */
-#define _GNU_SOURCE
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include "base/bits.h"
+#include "fuzz/fuzz.h"
 #include "placement/trace.h"
 #include "placement/trace_format.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct trace_block *block_at(uint8_t *index, uint64_t i, uint32_t n_layers)
 {
@@ -117,12 +112,11 @@ static void read_all(const struct trace *trace)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char path[64];
+	const char *path;
 	struct trace *trace;
 	struct error err;
 	uint8_t *bytes;
 	size_t length;
-	int fd;
 
 	if (size < 1)
 		return 0;
@@ -130,20 +124,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* The index is changed in place: it has to be aligned. */
 	if (data[0] % 3)
 		length -= length % sizeof(uint64_t);
-	fd = memfd_create("trace", MFD_CLOEXEC);
 	bytes = malloc(size);
-	if (fd < 0 || !bytes)
-		abort();
+	require(bytes != NULL);
 	memcpy(bytes, data + 1, length);
 	put_right(bytes, length, data[0] % 3);
-	if (write(fd, bytes, length) != (ssize_t)length)
-		abort();
+	path = fuzz_file(bytes, length);
 	free(bytes);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (trace_open(path, &trace, &err) == 0) {
 		read_all(trace);
 		trace_close(trace);
 	}
-	close(fd);
 	return 0;
 }

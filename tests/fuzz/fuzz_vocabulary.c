@@ -15,26 +15,18 @@
 #include <unistd.h>
 
 #include "base/utf8.h"
+#include "fuzz/fuzz.h"
 #include "model/byte_symbols.h"
 #include "model/tokenizer.h"
 
 #define N_ROWS 300
 #define N_FILES 5
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static const char *const names[N_FILES] = {
 	"vocab.json",	     "merges.txt", "tokenizer_config.json", "special_tokens_map.json",
 	"added_tokens.json",
 };
 static char folder[1024];
-
-static void require(int condition)
-{
-	if (!condition)
-		abort();
-}
 
 static void remove_file(int i)
 {
