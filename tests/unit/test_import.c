@@ -8,6 +8,7 @@
 
 #include "base/half.h"
 #include "helpers/import_folder.h"
+#include "helpers/watcher.h"
 #include "model/gguf_verify.h"
 #include "model/import_opt.h"
 #include "model/model_file.h"
@@ -275,26 +276,11 @@ static void the_name_is_the_folders(void **state)
 	free(source);
 }
 
-struct watcher {
-	struct progress progress;
-	double done;
-	double total;
-};
-
-static void watch(struct progress *progress, double done, double total)
-{
-	struct watcher *watcher = (struct watcher *)progress;
-
-	assert_true(done >= watcher->done && done <= total);
-	watcher->done = done;
-	watcher->total = total;
-}
-
 static void progress_ends_at_its_total(void **state)
 {
 	const struct import_folder *folder = *state;
 	const struct opt_shape shape = opt_small();
-	struct watcher watcher = { .progress.report = watch };
+	struct watcher watcher = make_watcher();
 	struct error err;
 
 	write_source(folder, &shape);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "helpers/watcher.h"
 #include "placement/placement.h"
 #include "placement/placement_private.h"
 
@@ -217,43 +218,26 @@ static void nothing_is_found_in_noise(void **state)
 	remove_folder(folder);
 }
 
-struct counting_progress {
-	struct progress progress;
-	double last;
-	double total;
-	int calls;
-};
-
-static void count_progress(struct progress *progress, double done, double total)
-{
-	struct counting_progress *counting = (struct counting_progress *)progress;
-
-	assert_true(done >= counting->last && done <= total);
-	counting->last = done;
-	counting->total = total;
-	counting->calls++;
-}
-
 /* A trace to measure on, no unseen chunks, no report, progress. */
 static void variants(void **state)
 {
 	char *folder = make_folder(), *other_folder = make_folder();
 	struct trace *trace = make_clustered_trace(folder, 64, 100);
 	struct trace *unseen = make_clustered_trace(other_folder, 64, 300);
-	struct counting_progress counting = { .progress.report = count_progress };
+	struct watcher watcher = make_watcher();
 	struct placement *placement;
 	struct placement_report *report;
 	struct error err;
 
 	(void)state;
 	assert_int_equal(trace_chunks(trace), 1);
-	assert_ok(placement_make(trace, NULL, ORDER_LINKED, 0, 0, NULL, &counting.progress,
+	assert_ok(placement_make(trace, NULL, ORDER_LINKED, 0, 0, NULL, &watcher.progress,
 				 &placement, &report, &err),
 		  &err);
 	assert_int_equal(placement->n_tokens, 100);
 	assert_int_equal(report->n_tokens, 0);
 	assert_true(total_reads(report, ORDER_LINKED) == 0);
-	assert_true(counting.calls > N_LAYERS && counting.last == counting.total);
+	assert_true(watcher.calls > N_LAYERS && watcher.done == watcher.total);
 	placement_report_free(report);
 	placement_free(placement);
 	assert_ok(placement_make(trace, unseen, ORDER_RANDOM, 0, 0, NULL, NULL, &placement, &report,

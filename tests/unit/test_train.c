@@ -14,6 +14,7 @@
 #include "base/half.h"
 #include "base/random.h"
 #include "helpers/tiny_model.h"
+#include "helpers/watcher.h"
 #include "infer/predict.h"
 #include "infer/train.h"
 #include "infer/train_inputs.h"
@@ -458,26 +459,9 @@ static void long_chunks_are_summed_whole(void **state)
 	free(path);
 }
 
-struct watcher {
-	struct progress progress; /* first: it is cast back to this */
-	int calls;
-	double done;
-	double total;
-};
-
-static void watch(struct progress *progress, double done, double total)
-{
-	struct watcher *watcher = (struct watcher *)progress;
-
-	assert_true(done >= watcher->done);
-	watcher->calls++;
-	watcher->done = done;
-	watcher->total = total;
-}
-
 static void progress_ends_at_the_total(void **state)
 {
-	struct watcher watcher = { .progress.report = watch };
+	struct watcher watcher = make_watcher();
 	struct train_options options = { .rank = 3 };
 	struct trained trained = train(world.trace, &options, 1, &watcher.progress);
 
