@@ -3,7 +3,7 @@
  * Waiting for io_uring blocks in the kernel: every call made while waiting asks
  * for completions. The calls of liburing are wrapped (see the Makefile).
  */
-#include "helpers/test.h"
+#include "helpers/folder_test.h"
 
 #include <liburing.h>
 #include <stdlib.h>
@@ -48,20 +48,20 @@ int __wrap_io_uring_submit_and_get_events(struct io_uring *ring)
 /* Reads more than the queue holds, so that waiting has to refill it, too. */
 static void waiting_blocks(void **state)
 {
+	const struct folder *folder = *state;
 	const size_t arena_bytes = (size_t)N_READS * ROOM;
-	char *folder = make_folder(), *path = path_in(folder, "file");
-	char *content = calloc(N_READS, LENGTH);
-	char *arena = arena_map(arena_bytes);
+	char *content = calloc(N_READS, LENGTH), *arena;
 	static struct source_read reads[N_READS];
 	struct source *source;
 	struct error err;
 
-	(void)state;
 	assert_non_null(content);
-	write_file(path, content, (size_t)N_READS * LENGTH);
+	write_file(folder->file, content, (size_t)N_READS * LENGTH);
 	free(content);
-	if (source_open("uring", path, arena, arena_bytes, 32, &source, &err) < 0)
+	if (!have_uring(folder->file))
 		skip();
+	arena = arena_map(arena_bytes);
+	assert_ok(source_open("uring", folder->file, arena, arena_bytes, 32, &source, &err), &err);
 	for (uint32_t i = 0; i < N_READS; i++)
 		reads[i] = (struct source_read){ .offset = (uint64_t)i * LENGTH,
 						 .length = LENGTH,
@@ -74,13 +74,11 @@ static void waiting_blocks(void **state)
 	assert_in_range(blocking_calls, 1, N_READS);
 	source_close(source);
 	arena_unmap(arena, arena_bytes);
-	free(path);
-	remove_folder(folder);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(waiting_blocks) };
+	const struct CMUnitTest tests[] = { folder_test(waiting_blocks) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
