@@ -163,7 +163,8 @@ void session_rewind(struct session *session)
 	session->n_batch = 0;
 }
 
-uint32_t session_position(const struct session *session)
+/* Tokens that went in since the last rewind. */
+static uint32_t position_after_batch(const struct session *session)
 {
 	return session->position + session->n_batch;
 }
@@ -175,7 +176,7 @@ uint32_t session_max_batch(const struct session *session)
 
 uint32_t session_room(const struct session *session)
 {
-	return session->max_tokens - session_position(session);
+	return session->max_tokens - position_after_batch(session);
 }
 
 uint32_t session_batch(const struct session *session)
@@ -354,7 +355,7 @@ int session_forward(struct session *session, const uint32_t *ids, uint32_t n_tok
 		    struct error *err)
 {
 	const struct model_config *config = &session->model->config;
-	uint32_t position = session_position(session);
+	uint32_t position = position_after_batch(session);
 	int ret = 0;
 
 	if (n_tokens == 0 || n_tokens > session->max_batch ||

@@ -69,8 +69,6 @@ void session_observe(struct session *session, struct session_observer *observer)
 /* Forget all tokens; the cache of bundles stays. */
 void session_rewind(struct session *session);
 
-/* Tokens that went in since the last rewind. */
-uint32_t session_position(const struct session *session);
 uint32_t session_max_batch(const struct session *session);
 
 /* Positions that are still free, and tokens in the last batch. */

@@ -99,7 +99,8 @@ static bool present(const struct model_config *config, enum model_tensor_id id)
 	}
 }
 
-void model_tensor_name(enum model_tensor_id id, uint32_t layer, char name[MODEL_NAME_SIZE])
+/* "blk.3.attn_q.weight" */
+static void write_name(enum model_tensor_id id, uint32_t layer, char name[MODEL_NAME_SIZE])
 {
 	if (layer == MODEL_NO_LAYER)
 		snprintf(name, MODEL_NAME_SIZE, "%s", forms[id].name);
@@ -120,7 +121,7 @@ static void add(const struct model_config *config, struct model_layout *layout,
 	tensor->n_dims = forms[id].outer == NONE ? 1 : 2;
 	tensor->dims[0] = extent_of(config, forms[id].inner);
 	tensor->dims[1] = extent_of(config, forms[id].outer);
-	model_tensor_name(id, layer, tensor->name);
+	write_name(id, layer, tensor->name);
 	layout->n_tensors++;
 }
 

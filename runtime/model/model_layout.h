@@ -86,9 +86,6 @@ int model_layout_make(const struct model_config *config, struct model_layout *la
 		      struct error *err);
 void model_layout_free(struct model_layout *layout);
 
-/* "blk.3.attn_q.weight"; `layer` is MODEL_NO_LAYER for tensors without one. */
-void model_tensor_name(enum model_tensor_id id, uint32_t layer, char name[MODEL_NAME_SIZE]);
-
 uint64_t model_tensor_elements(const struct model_tensor *tensor);
 uint64_t model_tensor_bytes(const struct model_tensor *tensor);
 
