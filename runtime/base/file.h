@@ -66,13 +66,13 @@ int output_file_rewrite(struct output_file *file, uint64_t offset, const void *d
 			struct error *err);
 
 /*
- * Flush, fsync, rename to the final name, fsync the directory. Frees `file` in
- * every case; on failure the temporary file is removed. Only when it is the
- * directory that cannot be synced is the file there although this fails.
+ * Flush, fsync, give the file its name, fsync the directory. Frees `file` in every
+ * case; on failure nothing is left of it. Only when it is the directory that cannot
+ * be synced is the file there although this fails.
  */
 int output_file_commit(struct output_file *file, struct error *err);
 
-/* Give up: remove the temporary file and free. NULL is allowed. */
+/* Give up: nothing is left of the file; frees it. NULL is allowed. */
 void output_file_abort(struct output_file *file);
 
 #endif
