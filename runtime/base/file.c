@@ -187,8 +187,9 @@ static int create_temporary(struct output_file *file, struct error *err)
 	struct stat st;
 
 	if (lstat(temporary, &st) == 0)
-		return error_set(err, -EEXIST, "%s: there already, left by a process that was killed: "
-				 "remove it", temporary);
+		return error_set(err, -EEXIST,
+				 "%s: there already, left by a process that was killed: remove it",
+				 temporary);
 	directory = directory_of(file->path);
 	if (!directory)
 		return error_no_memory(err, file->path);

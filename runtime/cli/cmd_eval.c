@@ -84,7 +84,8 @@ static int eval_model(const char *path, const struct eval_options *options, stru
 
 	ret = engine_load(path, &engine, err);
 	if (ret == 0)
-		ret = engine_encode_files(engine.model->tokenizer, &options->texts, &ids, &n_ids, err);
+		ret = engine_encode_files(engine.model->tokenizer, &options->texts, &ids, &n_ids,
+					  err);
 	if (ret == 0)
 		ret = engine_start(&engine, &options->engine,
 				   options->dense ? SESSION_DENSE : SESSION_MEASURE,
@@ -113,7 +114,8 @@ int cmd_eval(const struct command *command, int argc, char **argv)
 {
 	struct eval_options options = { .engine = engine_defaults() };
 	struct option_spec specs[4 + ENGINE_SPECS] = {
-		{ "text", 0, OPTION_STRINGS, &options.texts, "FILE: text to measure on (repeatable)" },
+		{ "text", 0, OPTION_STRINGS, &options.texts,
+		  "FILE: text to measure on (repeatable)" },
 		{ "ctx", 0, OPTION_U32, &options.context,
 		  "N: context length (the model's); windows do not overlap" },
 		{ "dense", 0, OPTION_FLAG, &options.dense, "let every neuron take part" },
@@ -128,7 +130,8 @@ int cmd_eval(const struct command *command, int argc, char **argv)
 	if (status < 0 && !options.texts.count)
 		status = usage_error(command, "--text FILE is missing");
 	if (status < 0 && options.context == 1)
-		status = usage_error(command, "--ctx 1: has to be at least 2, or 0 for the model's");
+		status =
+			usage_error(command, "--ctx 1: has to be at least 2, or 0 for the model's");
 	if (status < 0)
 		status = engine_check(command, &options.engine);
 	if (status < 0)

@@ -37,8 +37,8 @@ static json_t *info_json(const struct model_file *file, const struct sizes *size
 	char model_id[20];
 
 	snprintf(model_id, sizeof(model_id), "%016" PRIx64, origin->model_id);
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:i, s:s, s:I, s:i, "
-			 "s:I, s:I, s:I, s:I, s:i}",
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:i, s:s, "
+			 "s:I, s:i, s:I, s:I, s:I, s:I, s:i}",
 		"architecture", "opt",
 		"name", origin->name,
 		"model_id", model_id,
@@ -77,7 +77,8 @@ static void show(const struct model_file *file, const struct sizes *sizes)
 		printf(", from %" PRIu64 " tokens of trace", file->origin.placement_tokens);
 	printf("\npredictor   ");
 	if (c->predictor_rank)
-		printf("rank %u, %s of DRAM\n", c->predictor_rank, human_bytes(sizes->predictor, a));
+		printf("rank %u, %s of DRAM\n", c->predictor_rank,
+		       human_bytes(sizes->predictor, a));
 	else
 		printf("none: runs with --dense only\n");
 	printf("file        %s, of these %s bundles of %s on flash\n", human_bytes(sizes->file, b),

@@ -141,8 +141,9 @@ static int look_at_model(const char *model, uint32_t rank, uint32_t *gap, struct
 	*gap = (uint32_t)(device_break_even_bytes(DEVICE_COST_UFS4) /
 			  model_bundle_stride(&file->config));
 	if (rank > file->config.d_model)
-		ret = error_set(err, -EINVAL, "--rank %u: at most the model's width, %u, is possible",
-				rank, file->config.d_model);
+		ret = error_set(err, -EINVAL,
+				"--rank %u: at most the model's width, %u, is possible", rank,
+				file->config.d_model);
 	model_file_close(file);
 	return ret;
 }

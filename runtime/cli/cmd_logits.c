@@ -152,7 +152,8 @@ static int print_logits(const char *path, const struct logits_options *options, 
 	if (ret < 0)
 		goto out;
 	if (options->json)
-		ret = print_json(logits_json(logits, engine.model->config.n_vocab, ids, n_ids), err);
+		ret = print_json(logits_json(logits, engine.model->config.n_vocab, ids, n_ids),
+				 err);
 	else
 		ret = show_best(logits, engine.model, err);
 out:
@@ -167,7 +168,8 @@ int cmd_logits(const struct command *command, int argc, char **argv)
 	struct logits_options options = { .engine = engine_defaults() };
 	struct option_spec specs[4 + ENGINE_SPECS] = {
 		{ "prompt", 'p', OPTION_STRING, &options.prompt, "TEXT: what precedes" },
-		{ "ids", 0, OPTION_STRING, &options.ids, "N,N,...: token ids that precede, as they are" },
+		{ "ids", 0, OPTION_STRING, &options.ids,
+		  "N,N,...: token ids that precede, as they are" },
 		{ "sparse", 0, OPTION_FLAG, &options.sparse,
 		  "compute only what the predictor asks for (default: every neuron)" },
 		{ "json", 0, OPTION_FLAG, &options.json, "print one JSON object with all logits" },

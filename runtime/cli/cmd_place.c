@@ -37,8 +37,10 @@ int cmd_place(const struct command *command, int argc, char **argv)
 		{ "method", 0, OPTION_STRING, &method,
 		  "NAME: linked, frequency, random or identity (linked)" },
 		{ "unseen", 0, OPTION_STRING, &step.unseen,
-		  "TRACE: measure on this (default: every 10th chunk, which placing does not see)" },
-		{ "gap", 0, OPTION_U32, &step.gap, "N: bundles read over in the second table (16)" },
+		  "TRACE: measure on this (default: every 10th chunk, which placing "
+		  "does not see)" },
+		{ "gap", 0, OPTION_U32, &step.gap,
+		  "N: bundles read over in the second table (16)" },
 		{ "seed", 0, OPTION_U64, &step.seed, "S: of the random order (0)" },
 		{ "threads", 't', OPTION_U32, &step.threads, "N: threads (one per CPU)" },
 		{ "json", 0, OPTION_FLAG, &json, "print one JSON object" },

@@ -93,7 +93,8 @@ static json_t *run_json(const struct run *run, const struct bundle_store_stats *
 	char *text = made_text(run, &length);
 	json_t *object;
 
-	object = json_pack("{s:o, s:s%, s:o, s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:i, s:I, s:I, s:b}",
+	object = json_pack("{s:o, s:s%, s:o, s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:i, s:I, s:I, "
+			   "s:b}",
 		"tokens", json_u32s(run->made, run->n_made),
 		"text", text ? text : "", length,
 		"prompt_tokens", json_u32s(run->prompt, run->n_prompt),
@@ -120,10 +121,11 @@ static void show_summary(const struct run *run, const struct bundle_store_stats 
 	double tokens = (double)run->engine.usage->n_tokens;
 	char bytes[HUMAN_SIZE];
 
-	fprintf(stderr, "%zu prompt tokens in %.2f s, %u tokens at %.1f tokens/s; per token: %.1f reads, "
-		"%s from storage, %.2f ms waiting (%s)\n", run->n_prompt, run->prompt_seconds,
-		run->n_made, run->seconds > 0 ? run->n_made / run->seconds : 0,
-		(double)stats->reads / tokens,
+	fprintf(stderr,
+		"%zu prompt tokens in %.2f s, %u tokens at %.1f tokens/s; per token: %.1f reads, "
+		"%s from storage, %.2f ms waiting (%s)\n",
+		run->n_prompt, run->prompt_seconds, run->n_made,
+		run->seconds > 0 ? run->n_made / run->seconds : 0, (double)stats->reads / tokens,
 		human_bytes((uint64_t)((double)stats->bytes / tokens), bytes),
 		(double)stats->wait_ns * 1e-6 / tokens,
 		bundle_store_describe(session_store(run->engine.session)));

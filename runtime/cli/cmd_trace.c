@@ -32,7 +32,8 @@ int cmd_trace(const struct command *command, int argc, char **argv)
 		{ "inputs", 0, OPTION_FLAG, &step.inputs,
 		  "record FFN inputs as well, for 'colink train'" },
 		{ "tokens", 0, OPTION_U64, &step.max_tokens, "N: of the text; 0: all (0)" },
-		{ "threads", 't', OPTION_U32, &step.threads, "N: threads that compute (one per CPU)" },
+		{ "threads", 't', OPTION_U32, &step.threads,
+		  "N: threads that compute (one per CPU)" },
 		{ "json", 0, OPTION_FLAG, &json, "print one JSON object" },
 	};
 	struct error err = { 0 };
@@ -40,7 +41,8 @@ int cmd_trace(const struct command *command, int argc, char **argv)
 
 	status = options_parse(command, specs, COUNT_OF(specs), argc, argv, &step.model, 1);
 	if (status < 0 && (!step.output || !texts.count))
-		status = usage_error(command, "%s is missing", texts.count ? "-o TRACE" : "--text FILE");
+		status = usage_error(command, "%s is missing",
+				     texts.count ? "-o TRACE" : "--text FILE");
 	if (status < 0)
 		status = trace(&step, json, &err) < 0 ? report_failure(&err) : EXIT_DONE;
 	string_list_free(&texts);

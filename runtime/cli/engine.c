@@ -197,7 +197,8 @@ json_t *engine_io_json(const struct engine *engine, const struct bundle_store_st
 		"wanted_bytes", (json_int_t)stats->wanted_bytes,
 		"run_length_mean", per((double)stats->run_bundles, (double)stats->runs),
 		"wait_ms_per_token", per((double)stats->wait_ns * 1e-6, tokens),
-		"cache_hit_share", per((double)stats->cached_bundles, (double)stats->wanted_bundles),
+		"cache_hit_share",
+		per((double)stats->cached_bundles, (double)stats->wanted_bundles),
 		"reads_per_token", per((double)stats->reads, tokens),
 		"predicted_ms_per_token", per(stats->predicted_us * 1e-3, tokens));
 	add_kernel_counts(object, engine);

@@ -8,7 +8,8 @@
 
 static const struct command commands[] = {
 	{ "link", "SRC -o OUT --text FILE [options]",
-	  "Turn a checkpoint into a linked model file: import, trace, place, train, pack.", cmd_link },
+	  "Turn a checkpoint into a linked model file: import, trace, place, train, pack.",
+	  cmd_link },
 	{ "run", "MODEL -p TEXT [options]", "Generate text, reading the FFN from flash.", cmd_run },
 	{ "eval", "MODEL --text FILE [options]", "Measure the perplexity of a text.", cmd_eval },
 	{ "logits", "MODEL (-p TEXT | --ids N,N,...) [options]",
@@ -35,14 +36,15 @@ static void show_commands(FILE *out)
 		     "usage: colink COMMAND ...\n\n");
 	for (size_t i = 0; i < COUNT_OF(commands); i++)
 		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
-	fprintf(out, "\n'colink COMMAND --help' lists a command's options. Every command takes --json.\n");
+	fprintf(out, "\n'colink COMMAND --help' lists a command's options. Every command takes "
+		     "--json.\n");
 }
 
 int main(int argc, char **argv)
 {
 	struct error err;
 
-	/* Writing to a closed pipe or beyond a limit is an error like any other, not a silent death. */
+	/* Writing to a closed pipe or beyond a limit is an error like any other. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {

@@ -80,7 +80,8 @@ static json_t *method_json(const struct placement_report *report, int method)
 
 	for (uint32_t layer = 0; layer < report->n_layers; layer++) {
 		const struct order_quality *plain = quality_of(report->plain, layer, method);
-		const struct order_quality *collapsed = quality_of(report->collapsed, layer, method);
+		const struct order_quality *collapsed =
+			quality_of(report->collapsed, layer, method);
 
 		json_array_append_new(layers, json_pack("{s:f, s:f, s:f, s:i, s:f, s:f}",
 			"wanted_per_token", plain->wanted_per_token,
@@ -115,7 +116,8 @@ void show_train_report(const struct train_report *report)
 {
 	char bytes[HUMAN_SIZE];
 
-	printf("Predictor: rank %u, %s of DRAM; trained on %llu tokens, thresholds from %llu others\n",
+	printf("Predictor: rank %u, %s of DRAM; trained on %llu tokens, thresholds from %llu "
+	       "others\n",
 	       report->rank, human_bytes(report->predictor_bytes, bytes),
 	       (unsigned long long)report->n_tokens, (unsigned long long)report->n_unseen);
 	printf("%-6s %9s %9s %9s %9s\n", "layer", "fired", "wanted", "recall", "precision");

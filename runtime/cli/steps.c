@@ -71,8 +71,8 @@ static int place(const struct place_step *step, const struct trace *trace,
 	if (ret < 0)
 		return ret;
 	progress_begin(&bar, step->label);
-	ret = placement_make(trace, unseen, step->method, step->seed, step->gap, pool, &bar.progress,
-			     &placement, report, err);
+	ret = placement_make(trace, unseen, step->method, step->seed, step->gap, pool,
+			     &bar.progress, &placement, report, err);
 	progress_end(&bar, ret == 0);
 	thread_pool_destroy(pool);
 	if (ret < 0)

@@ -80,6 +80,6 @@ void attention(const struct compute *compute, const struct attention_shape *shap
 	};
 	size_t flops = 4 * (first + n_tokens) * shape->d_head;
 
-	thread_pool_run(compute->pool, n_tokens * shape->n_heads, compute_grain(flops), attend_range,
-			&job);
+	thread_pool_run(compute->pool, n_tokens * shape->n_heads, compute_grain(flops),
+			attend_range, &job);
 }

@@ -202,7 +202,8 @@ static void sum_one_token(struct tile *tile)
 
 	job.n = gather(tile, 0, a, rows);
 	mark_fired(tile, 0);
-	thread_pool_run(tile->compute->pool, (tile->batch->d_model + COLUMN_BLOCK - 1) / COLUMN_BLOCK,
+	thread_pool_run(tile->compute->pool,
+			(tile->batch->d_model + COLUMN_BLOCK - 1) / COLUMN_BLOCK,
 			compute_grain(2 * COLUMN_BLOCK * job.n), sum_columns, &job);
 }
 
@@ -227,7 +228,7 @@ void ffn_window(const struct compute *compute, const struct ffn_batch *batch,
 			sum_one_token(&tile);
 		else
 			thread_pool_run(compute->pool, batch->n_tokens,
-					compute_grain(2 * batch->d_model * tile.count / 8), sum_tokens,
-					&tile);
+					compute_grain(2 * batch->d_model * tile.count / 8),
+					sum_tokens, &tile);
 	}
 }

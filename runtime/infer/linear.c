@@ -57,7 +57,8 @@ void linear(const struct compute *compute, float *out, const uint16_t *weights, 
 		.n_in = n_in,
 	};
 
-	thread_pool_run(compute->pool, n_out, compute_grain(2 * n_in * n_tokens), linear_rows, &job);
+	thread_pool_run(compute->pool, n_out, compute_grain(2 * n_in * n_tokens), linear_rows,
+			&job);
 }
 
 void layer_norm(float *out, const float *x, const float *weight, const float *bias, float epsilon,

@@ -180,8 +180,10 @@ static int check_match(const struct pack *pack, struct error *err)
 
 	if (placement->model_id != id || placement->n_layers != config->n_layers ||
 	    placement->n_neurons != config->n_ffn)
-		return error_set(err, -EINVAL, "%s: the placement was made for another model; trace "
-				 "and place this one", path);
+		return error_set(err, -EINVAL,
+				 "%s: the placement was made for another model; trace "
+				 "and place this one",
+				 path);
 	if (predictor && (predictor->model_id != id || predictor->n_layers != config->n_layers ||
 			  predictor->n_neurons != config->n_ffn ||
 			  predictor->d_model != config->d_model))

@@ -81,9 +81,11 @@ static int allocate(struct session *session, struct error *err)
 	session->memory = aligned_alloc(64, session->memory_bytes);
 	session->bits = calloc(3 * set + words, sizeof(session->bits[0]));
 	if (!session->memory || !session->bits)
-		return error_set(err, -ENOMEM, "out of memory: %llu MiB for keys and values of %u tokens "
+		return error_set(err, -ENOMEM,
+				 "out of memory: %llu MiB for keys and values of %u tokens "
 				 "and scratch; ask for fewer tokens",
-				 (unsigned long long)session->memory_bytes >> 20, session->max_tokens);
+				 (unsigned long long)session->memory_bytes >> 20,
+				 session->max_tokens);
 	place_arrays(session, session->memory);
 	session->wanted[0] = session->bits;
 	session->wanted[1] = session->bits + set;
@@ -113,8 +115,10 @@ int session_open(const struct model *model, const struct session_options *option
 	int ret;
 
 	if (options->mode != SESSION_DENSE && !model->config.predictor_rank)
-		return error_set(err, -EINVAL, "%s: has no predictor; run it with --dense, or make a "
-				 "linked file with 'colink link'", gguf_path(model->file->gguf));
+		return error_set(err, -EINVAL,
+				 "%s: has no predictor; run it with --dense, or make a "
+				 "linked file with 'colink link'",
+				 gguf_path(model->file->gguf));
 	session = calloc(1, sizeof(*session));
 	if (!session)
 		return error_no_memory(err, "a session");
@@ -389,8 +393,8 @@ void session_logits(struct session *session, uint32_t first, uint32_t count, flo
 		hidden = session->normed;
 	}
 	if (model->project_out) {
-		linear(&session->compute, session->embedded, model->project_out, NULL, hidden, count,
-		       config->d_embed, d);
+		linear(&session->compute, session->embedded, model->project_out, NULL, hidden,
+		       count, config->d_embed, d);
 		hidden = session->embedded;
 	}
 	linear(&session->compute, out, model->output, NULL, hidden, count, config->n_vocab,

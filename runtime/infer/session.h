@@ -46,7 +46,8 @@ struct session_layer_event {
 	uint32_t layer;
 	uint32_t n_tokens;
 	const float *ffn_input; /* (n_tokens, d_model) */
-	const uint64_t *fired; /* (n_tokens, bits_words(n_ffn)); in SESSION_SPARSE of those wanted */
+	/* (n_tokens, bits_words(n_ffn)); in SESSION_SPARSE of those wanted */
+	const uint64_t *fired;
 	const uint64_t *wanted; /* same shape; NULL in SESSION_DENSE */
 };
 

@@ -205,9 +205,10 @@ static int check_alignment(struct cursor *cursor, struct gguf *gguf)
 			return ret;
 	}
 	if (alignment < MIN_ALIGNMENT || alignment > MAX_ALIGNMENT || alignment & (alignment - 1))
-		return error_set(cursor->err, -EINVAL, "%s: not a valid GGUF file: general.alignment "
-				 "%" PRIu32 " is not a power of two from %u to %u", gguf->path,
-				 alignment, MIN_ALIGNMENT, MAX_ALIGNMENT);
+		return error_set(cursor->err, -EINVAL,
+				 "%s: not a valid GGUF file: general.alignment "
+				 "%" PRIu32 " is not a power of two from %u to %u",
+				 gguf->path, alignment, MIN_ALIGNMENT, MAX_ALIGNMENT);
 	gguf->alignment = alignment;
 	return 0;
 }
@@ -227,7 +228,8 @@ static int place_tensors(struct cursor *cursor, struct gguf *gguf)
 		if (tensor->size > room || tensor->offset > room - tensor->size)
 			return error_set(cursor->err, -EINVAL,
 					 "%s: tensor %s reaches beyond the end of the file: it is "
-					 "truncated; copy or make it again", gguf->path, tensor->name);
+					 "truncated; copy or make it again",
+					 gguf->path, tensor->name);
 		expected = tensor->offset + tensor->size;
 		padding = -expected % gguf->alignment;
 		expected += padding;
@@ -251,9 +253,10 @@ static int read_table(struct cursor *cursor, struct gguf *gguf)
 	if (ret < 0)
 		return ret;
 	if (memcmp(head.magic, GGUF_MAGIC, sizeof(head.magic)))
-		return error_set(cursor->err, -EINVAL,
-				 "%s: not a GGUF file (a checkpoint is imported with 'colink import')",
-				 gguf->path);
+		return error_set(
+			cursor->err, -EINVAL,
+			"%s: not a GGUF file (a checkpoint is imported with 'colink import')",
+			gguf->path);
 	if (head.version != GGUF_VERSION)
 		return error_set(cursor->err, -EINVAL, "%s: GGUF version %" PRIu32
 				 ", only version %d is supported", gguf->path, head.version,

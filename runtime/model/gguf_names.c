@@ -20,7 +20,8 @@ static int check_unique(const struct gguf *gguf, const char **names, uint64_t n,
 	qsort(names, n, sizeof(names[0]), compare);
 	for (uint64_t i = 1; i < n; i++)
 		if (!strcmp(names[i - 1], names[i]))
-			return error_set(err, -EINVAL, "%s: not a valid GGUF file: %s %s is there twice",
+			return error_set(err, -EINVAL,
+					 "%s: not a valid GGUF file: %s %s is there twice",
 					 gguf->path, what, names[i]);
 	return 0;
 }

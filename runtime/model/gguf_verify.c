@@ -24,14 +24,16 @@ int gguf_load_checksums(const struct gguf *gguf, uint64_t **result, struct error
 	tensor = n_tensors ? gguf_tensor_at(gguf, n_tensors - 1) : NULL;
 	if (!tensor || strcmp(tensor->name, GGUF_CHECKSUMS) || tensor->type != GGUF_TENSOR_I64 ||
 	    tensor->dims[0] != n_tensors + 1 || tensor->size != (n_tensors + 1) * sizeof(uint64_t))
-		return error_set(err, -EINVAL, "%s: has no checksums: colink did not write it", path);
+		return error_set(err, -EINVAL, "%s: has no checksums: colink did not write it",
+				 path);
 	if (tensor->offset + tensor->size != gguf_file_size(gguf))
 		return error_set(err, -EINVAL, "%s: %" PRIu64 " bytes follow the last tensor", path,
 				 gguf_file_size(gguf) - tensor->offset - tensor->size);
 	checksums = malloc(tensor->size);
 	if (!checksums)
 		return error_no_memory(err, path);
-	ret = file_read_at(gguf_descriptor(gguf), checksums, tensor->size, tensor->offset, path, err);
+	ret = file_read_at(gguf_descriptor(gguf), checksums, tensor->size, tensor->offset, path,
+			   err);
 	if (ret < 0)
 		goto fail;
 	ret = -EBADMSG;
@@ -97,9 +99,11 @@ int gguf_verify_tensor(const struct gguf *gguf, const uint64_t *checksums, size_
 	ret = hash_range(gguf, tensor->offset, end - tensor->offset, data, tensor->size, hash,
 			 buffer, err);
 	if (ret == 0 && XXH3_64bits_digest(hash) != checksums[i])
-		ret = error_set(err, -EBADMSG, "%s: damaged: tensor %s (bytes %" PRIu64 " to %" PRIu64
-				") does not match its checksum; make the file again or copy it anew",
-				gguf_path(gguf), tensor->name, tensor->offset, end);
+		ret = error_set(
+			err, -EBADMSG,
+			"%s: damaged: tensor %s (bytes %" PRIu64 " to %" PRIu64
+			") does not match its checksum; make the file again or copy it anew",
+			gguf_path(gguf), tensor->name, tensor->offset, end);
 out:
 	free(buffer);
 	XXH3_freeState(hash);

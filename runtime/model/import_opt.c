@@ -79,9 +79,11 @@ static int find_prefix(struct import *import, struct error *err)
 			return 0;
 		}
 	}
-	return error_set(err, -EINVAL, "%s: no tensor model.decoder.%s (or decoder.%s) in the weights: "
-			 "not an OPT checkpoint", import->directory,
-			 source_names[MODEL_TOKEN_EMBEDDING], source_names[MODEL_TOKEN_EMBEDDING]);
+	return error_set(err, -EINVAL,
+			 "%s: no tensor model.decoder.%s (or decoder.%s) in the weights: "
+			 "not an OPT checkpoint",
+			 import->directory, source_names[MODEL_TOKEN_EMBEDDING],
+			 source_names[MODEL_TOKEN_EMBEDDING]);
 }
 
 #define SOURCE_NAME_SIZE 128
@@ -90,7 +92,8 @@ static void source_name(const struct import *import, uint32_t layer, const char 
 			char out[SOURCE_NAME_SIZE])
 {
 	if (layer != MODEL_NO_LAYER)
-		snprintf(out, SOURCE_NAME_SIZE, "%slayers.%" PRIu32 ".%s", import->prefix, layer, name);
+		snprintf(out, SOURCE_NAME_SIZE, "%slayers.%" PRIu32 ".%s", import->prefix, layer,
+			 name);
 	else if (!strcmp(name, source_names[MODEL_OUTPUT])) /* beside the decoder, not inside */
 		snprintf(out, SOURCE_NAME_SIZE, "%s", name);
 	else
@@ -195,9 +198,10 @@ static int check_finite(const struct checkpoint_tensor *source, uint64_t first,
 {
 	for (uint64_t i = 0; i < n; i++)
 		if (!isfinite(values[i]))
-			return error_set(err, -ERANGE, "%s: tensor %s: element %" PRIu64 " is %g: the "
-					 "checkpoint is broken", source->file, source->name, first + i,
-					 (double)values[i]);
+			return error_set(err, -ERANGE,
+					 "%s: tensor %s: element %" PRIu64 " is %g: the "
+					 "checkpoint is broken",
+					 source->file, source->name, first + i, (double)values[i]);
 	return 0;
 }
 

@@ -75,9 +75,10 @@ static int read_config(const struct gguf *gguf, struct model_config *config, str
 		ret = gguf_get_f32(gguf, ARCHITECTURE ".attention.layer_norm_epsilon",
 				   &config->norm_epsilon, err);
 	if (ret == 0 && !(config->norm_epsilon > 0 && config->norm_epsilon < 1))
-		ret = error_set(err, -EINVAL, "%s: key " ARCHITECTURE ".attention.layer_norm_epsilon: "
-				"%g is not between 0 and 1", gguf_path(gguf),
-				(double)config->norm_epsilon);
+		ret = error_set(err, -EINVAL,
+				"%s: key " ARCHITECTURE ".attention.layer_norm_epsilon: "
+				"%g is not between 0 and 1",
+				gguf_path(gguf), (double)config->norm_epsilon);
 	if (ret == 0)
 		ret = gguf_get_bool(gguf, "colink.post_norm", &config->post_norm, err);
 	if (ret == 0)
@@ -125,7 +126,8 @@ static int check_tensors(const struct model_file *file, struct error *err)
 	const struct gguf *gguf = file->gguf;
 
 	if (gguf_n_tensors(gguf) != layout->n_tensors + 1)
-		return error_set(err, -EINVAL, "%s: has %zu tensors, its configuration asks for %zu",
+		return error_set(err, -EINVAL,
+				 "%s: has %zu tensors, its configuration asks for %zu",
 				 gguf_path(gguf), gguf_n_tensors(gguf), layout->n_tensors + 1);
 	for (size_t i = 0; i < layout->n_tensors; i++) {
 		const struct gguf_tensor *have = gguf_tensor_at(gguf, i);
@@ -136,8 +138,10 @@ static int check_tensors(const struct model_file *file, struct error *err)
 					 gguf_path(gguf), have->name, want->name);
 		if (have->type != want->type || have->dims[0] != want->dims[0] ||
 		    have->dims[1] != want->dims[1] || have->dims[2] != 1 || have->dims[3] != 1)
-			return error_set(err, -EINVAL, "%s: tensor %s has not the shape or type that "
-					 "the configuration asks for", gguf_path(gguf), have->name);
+			return error_set(err, -EINVAL,
+					 "%s: tensor %s has not the shape or type that "
+					 "the configuration asks for",
+					 gguf_path(gguf), have->name);
 	}
 	return 0;
 }
@@ -291,7 +295,8 @@ int model_file_create(const char *path, const struct model_config *config,
 	for (size_t i = 0; i < layout->n_tensors; i++) {
 		const struct model_tensor *tensor = &layout->tensors[i];
 
-		gguf_writer_tensor(writer, tensor->name, tensor->type, tensor->n_dims, tensor->dims);
+		gguf_writer_tensor(writer, tensor->name, tensor->type, tensor->n_dims,
+				   tensor->dims);
 	}
 	*result = writer;
 	return 0;

@@ -27,7 +27,8 @@ struct form {
 /* Matrices are F16; vectors are few, so they stay in F32. */
 static const struct form forms[MODEL_TENSOR_IDS] = {
 	[MODEL_TOKEN_EMBEDDING] = { "token_embd.weight", GGUF_TENSOR_F16, D_EMBED, N_VOCAB },
-	[MODEL_POSITION_EMBEDDING] = { "position_embd.weight", GGUF_TENSOR_F16, D_MODEL, N_CONTEXT },
+	[MODEL_POSITION_EMBEDDING] = { "position_embd.weight", GGUF_TENSOR_F16, D_MODEL,
+				       N_CONTEXT },
 	[MODEL_PROJECT_IN] = { "project_in.weight", GGUF_TENSOR_F16, D_EMBED, D_MODEL },
 	[MODEL_PROJECT_OUT] = { "project_out.weight", GGUF_TENSOR_F16, D_MODEL, D_EMBED },
 	[MODEL_OUTPUT_NORM_WEIGHT] = { "output_norm.weight", GGUF_TENSOR_F32, D_MODEL, NONE },

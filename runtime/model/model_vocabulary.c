@@ -25,13 +25,16 @@ static int read_types(const struct gguf *gguf, struct vocabulary *vocabulary, st
 	if (!vocabulary->types)
 		ret = error_no_memory(err, "the vocabulary");
 	else if (count != vocabulary->n_tokens)
-		ret = error_set(err, -EINVAL, "%s: key tokenizer.ggml.token_type has %zu entries for "
-				"%u tokens", gguf_path(gguf), count, vocabulary->n_tokens);
+		ret = error_set(err, -EINVAL,
+				"%s: key tokenizer.ggml.token_type has %zu entries for %u tokens",
+				gguf_path(gguf), count, vocabulary->n_tokens);
 	for (size_t i = 0; i < count && ret == 0; i++) {
 		vocabulary->types[i] = (uint8_t)wide[i];
 		if (!is_token_type(wide[i]))
-			ret = error_set(err, -EINVAL, "%s: key tokenizer.ggml.token_type: token %zu has "
-					"the unknown type %u", gguf_path(gguf), i, wide[i]);
+			ret = error_set(err, -EINVAL,
+					"%s: key tokenizer.ggml.token_type: token %zu has "
+					"the unknown type %u",
+					gguf_path(gguf), i, wide[i]);
 	}
 	free(wide);
 	return ret;
@@ -66,7 +69,8 @@ static int read_special(const struct gguf *gguf, struct vocabulary *vocabulary, 
 	if (ret == 0)
 		ret = read_token(gguf, "tokenizer.ggml.padding_token_id", n, &vocabulary->pad, err);
 	if (ret == 0)
-		ret = gguf_get_bool(gguf, "tokenizer.ggml.add_bos_token", &vocabulary->add_bos, err);
+		ret = gguf_get_bool(gguf, "tokenizer.ggml.add_bos_token", &vocabulary->add_bos,
+				    err);
 	return ret;
 }
 

@@ -59,7 +59,8 @@ static int parse_extents(const json_t *json, const char *path, struct model_conf
 	if (ret == 0)
 		ret = get_extent(json, "ffn_dim", MAX_EXTENT, path, &config->n_ffn, err);
 	if (ret == 0)
-		ret = get_extent(json, "num_attention_heads", MAX_EXTENT, path, &config->n_heads, err);
+		ret = get_extent(json, "num_attention_heads", MAX_EXTENT, path, &config->n_heads,
+				 err);
 	if (ret == 0)
 		ret = get_extent(json, "vocab_size", MAX_EXTENT, path, &config->n_vocab, err);
 	if (ret == 0)
@@ -67,10 +68,12 @@ static int parse_extents(const json_t *json, const char *path, struct model_conf
 				 &config->n_context, err);
 	config->d_embed = config->d_model;
 	if (ret == 0)
-		ret = get_extent(json, "word_embed_proj_dim", MAX_EXTENT, path, &config->d_embed, err);
+		ret = get_extent(json, "word_embed_proj_dim", MAX_EXTENT, path, &config->d_embed,
+				 err);
 	if (ret == 0 && config->d_model % config->n_heads)
-		ret = error_set(err, -EINVAL, "%s: %u attention heads do not divide a hidden size of "
-				"%u", path, config->n_heads, config->d_model);
+		ret = error_set(err, -EINVAL,
+				"%s: %u attention heads do not divide a hidden size of %u",
+				path, config->n_heads, config->d_model);
 	return ret;
 }
 
@@ -93,8 +96,10 @@ static int parse_switches(const json_t *json, const char *path, struct opt_confi
 	if (ret == 0)
 		ret = json_get_bool_or(json, "enable_bias", path, &config->biases, err);
 	if (ret == 0 && !affine)
-		ret = error_set(err, -EINVAL, "%s: \"layer_norm_elementwise_affine\" is false; only "
-				"norms with weights are supported", path);
+		ret = error_set(err, -EINVAL,
+				"%s: \"layer_norm_elementwise_affine\" is false; only "
+				"norms with weights are supported",
+				path);
 	config->model.post_norm = !norm_before;
 	config->model.final_norm = norm_before && !final_norm_removed;
 	config->model.norm_epsilon = NORM_EPSILON;

@@ -85,8 +85,9 @@ static int find_bytes(struct tokenizer *tokenizer, const struct token_index *ind
 
 		tokenizer->byte_ids[byte] = token_index_find(index, symbol, length);
 		if (tokenizer->byte_ids[byte] == TOKEN_NONE)
-			return error_set(err, -EINVAL, "%s: no token for the byte 0x%02x (\"%.*s\")",
-					 origin, byte, (int)length, symbol);
+			return error_set(err, -EINVAL,
+					 "%s: no token for the byte 0x%02x (\"%.*s\")", origin,
+					 byte, (int)length, symbol);
 	}
 	return 0;
 }

@@ -47,7 +47,8 @@ static void read_tensor(const struct gguf *gguf, const struct gguf_tensor *tenso
 	require(gguf_find_tensor(gguf, tensor->name) == tensor);
 	if (tensor->size)
 		require(file_read_at(gguf_descriptor(gguf), &byte, 1,
-				     tensor->offset + tensor->size - 1, gguf_path(gguf), &err) == 0);
+				     tensor->offset + tensor->size - 1, gguf_path(gguf),
+				     &err) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

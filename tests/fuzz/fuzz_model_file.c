@@ -32,7 +32,8 @@ static void repair(const struct gguf *gguf, uint8_t *data)
 	for (size_t i = 0; i + 1 < n; i++) {
 		uint64_t from = gguf_tensor_at(gguf, i)->offset;
 
-		checksums[i + 1] = XXH3_64bits(data + from, gguf_tensor_at(gguf, i + 1)->offset - from);
+		checksums[i + 1] =
+			XXH3_64bits(data + from, gguf_tensor_at(gguf, i + 1)->offset - from);
 	}
 	checksums[n] = XXH3_64bits(checksums, n * sizeof(*checksums));
 	memcpy(data + last->offset, checksums, last->size);

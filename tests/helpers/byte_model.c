@@ -44,7 +44,8 @@ void byte_model_write(const char *path, const struct model_config *config, uint1
 		} data = { 0 };
 
 		assert_true(model_tensor_bytes(tensor) <= sizeof(data));
-		for (uint32_t slot = 0; tensor->id == MODEL_HINT_NEURON && slot < config->n_ffn; slot++)
+		for (uint32_t slot = 0; tensor->id == MODEL_HINT_NEURON && slot < config->n_ffn;
+		     slot++)
 			data.words[slot] = slot ? slot : first_neuron;
 		if (tensor->type == GGUF_TENSOR_F16)
 			data.halves[0] = weight;

@@ -54,7 +54,8 @@ static double *product(const struct run *run, const float *weight, const double 
 	for (size_t t = 0; t < run->n; t++)
 		for (size_t o = 0; o < n_out; o++)
 			for (size_t i = 0; i < n_in; i++)
-				out[t * n_out + o] += (double)weight[o * n_in + i] * in[t * n_in + i];
+				out[t * n_out + o] +=
+					(double)weight[o * n_in + i] * in[t * n_in + i];
 	return out;
 }
 
@@ -184,7 +185,8 @@ static double *embed(const struct run *run, const uint32_t *ids)
 static double *head(const struct run *run, double *x)
 {
 	const struct opt_shape *shape = run->shape;
-	const float *matrix = weights(run, -1, shape->untied ? "lm_head" : "embed_tokens", "weight");
+	const float *matrix =
+		weights(run, -1, shape->untied ? "lm_head" : "embed_tokens", "weight");
 	double *next = NULL, *logits;
 
 	if (!shape->post_norm && !shape->no_final_norm) {

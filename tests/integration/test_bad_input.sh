@@ -125,8 +125,8 @@ for command in link run eval logits tokenize info verify import trace place trai
 	check "$command: no argument" misused $command
 	check "$command: an argument too many" misused $command "$linked" "$linked"
 done
-for option in '-n x' '-n -1' '-n 99999999999' '--temp nan' '--temp -1' '--top-p 1.5' '--cache-ratio 2' \
-	'--io floppy' '--threads' '-Z'; do
+for option in '-n x' '-n -1' '-n 99999999999' '--temp nan' '--temp -1' '--top-p 1.5' \
+	'--cache-ratio 2' '--io floppy' '--threads' '-Z'; do
 	# shellcheck disable=SC2086
 	check "run $option" misused run "$linked" -p x $option
 done
@@ -208,7 +208,8 @@ killed() {
 	nothing_left
 }
 for delay in 0.01 0.02 0.03 0.05 0.1; do
-	check "import killed after $delay s leaves nothing under its name" killed $delay import "$demo"
+	check "import killed after $delay s leaves nothing under its name" \
+		killed $delay import "$demo"
 	check "pack killed after $delay s leaves nothing under its name" \
 		killed $delay pack "$work/model.gguf" --placement "$work/placement"
 done

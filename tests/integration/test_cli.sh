@@ -27,7 +27,8 @@ check 'an unknown letter within a word is named' \
 	misused 'unknown option -x ' "$COLINK" run "$linked" -xyz
 check 'an infinite temperature' misused '--temp inf' "$COLINK" run "$linked" -p a --temp inf
 check 'a top-p of 0' misused '--top-p 0' "$COLINK" run "$linked" -p a --top-p 0
-check 'a cache larger than all' misused '--cache-ratio 2' "$COLINK" run "$linked" -p a --cache-ratio 2
+check 'a cache larger than all' misused '--cache-ratio 2' \
+	"$COLINK" run "$linked" -p a --cache-ratio 2
 
 check 'more threads than possible' misused '--threads 4000' "$COLINK" run "$linked" -p a -t 4000
 refused 'in place, too' '4000 threads' "$COLINK" link "$model" --text "$model/heldout.txt" \
@@ -59,13 +60,15 @@ resident=$("$COLINK" info "$linked" --json | jq .resident_bytes)
 "$COLINK" run "$linked" -p a -n 2 --json --cache-ratio 1 --io mmap >"$work/cache.json"
 check 'run tells the DRAM that it needs' holds ".dram_bytes >= $resident" "$work/no-cache.json"
 check 'with it that of the cache' holds \
-	".dram_bytes == $(jq .dram_bytes "$work/no-cache.json") + 6 * 2048 * 1024" "$work/cache.json"
+	".dram_bytes == $(jq .dram_bytes "$work/no-cache.json") + 6 * 2048 * 1024" \
+	"$work/cache.json"
 
 head -c 1800 "$model/heldout.txt" >"$work/short.txt"
 "$COLINK" link "$model" --text "$work/short.txt" -o "$work/short.gguf" --json >"$work/short.json"
 check 'a text too short to keep tokens apart still links' "$COLINK" verify "$work/short.gguf"
 check 'and says that nothing was measured' jq -e '.place.unseen_tokens == 0 and
-	(.place.results | length) == 4 and .place.results[0].run_length_mean == 0' "$work/short.json"
+	(.place.results | length) == 4 and .place.results[0].run_length_mean == 0' \
+	"$work/short.json"
 
 # nohup ignores SIGHUP: so must link, which otherwise cleans up and dies of it.
 survives_hangup() {
@@ -84,5 +87,6 @@ ln -s "$model" "$work/link"
 "$COLINK" import "$work/link" -o "$work/by-link.gguf" >/dev/null
 (cd "$model" && "$COLINK" import . -o "$work/by-dot.gguf" >/dev/null)
 check 'the same file by a link and from within' cmp "$work/by-link.gguf" "$work/by-dot.gguf"
-check 'named as the folder' test "$("$COLINK" info "$work/by-dot.gguf" --json | jq -r .name)" = demo-model
+check 'named as the folder' \
+	test "$("$COLINK" info "$work/by-dot.gguf" --json | jq -r .name)" = demo-model
 finish

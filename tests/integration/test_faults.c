@@ -400,7 +400,8 @@ static bool run_with(const struct fixture *fixture, subject *run, enum call call
 		fail_msg("number %zu: %ld blocks leaked after: %s", nth, live, err->message);
 #endif
 	if (*ret < 0 && (err->code != *ret || !err->message[0] || strchr(err->message, '\n')))
-		fail_msg("number %zu: returned %d, but the message is \"%s\"", nth, *ret, err->message);
+		fail_msg("number %zu: returned %d, but the message is \"%s\"", nth, *ret,
+			 err->message);
 	return happened;
 }
 
@@ -440,7 +441,8 @@ static void break_calls(struct fixture *fixture, subject *run, enum call call, i
 			break;
 		if (ret != -error || !strstr(err.message, fixture->folder->path) ||
 		    !strstr(err.message, strerror(error)))
-			fail_msg("call %zu of kind %d: returned %d: %s", nth, call, ret, err.message);
+			fail_msg("call %zu of kind %d: returned %d: %s", nth, call, ret,
+				 err.message);
 		/* The directory's fsync comes after the rename. */
 		committed = call == CALL_FSYNC && strstr(err.message, "its directory");
 		assert_clean(fixture, committed);

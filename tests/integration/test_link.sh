@@ -25,7 +25,8 @@ check 'info knows placement and predictor' holds '
 check 'import' quietly import "$model" -o "$work/model.gguf"
 check 'trace' quietly trace "$work/model.gguf" "${texts[@]}" --inputs --threads 1 -o "$work/trace"
 check 'place' quietly place "$work/trace" --threads 1 -o "$work/placement"
-check 'train' quietly train "$work/model.gguf" --trace "$work/trace" --threads 1 -o "$work/predictor"
+check 'train' \
+	quietly train "$work/model.gguf" --trace "$work/trace" --threads 1 -o "$work/predictor"
 check 'pack' quietly pack "$work/model.gguf" --placement "$work/placement" \
 	--predictor "$work/predictor" -o "$work/linked.gguf"
 check 'step by step gives the bytes of link' cmp "$work/linked.gguf" "$linked"
@@ -49,8 +50,8 @@ for order in identity random frequency; do
 	check "pack in $order order" quietly pack "$linked" --placement "$work/order" \
 		-o "$work/$order.gguf"
 	check "verify accepts $order order" quietly verify "$work/$order.gguf"
-	"$COLINK" eval "$work/$order.gguf" --text "$model/corpus/code.txt" --json \
-		2>/dev/null | jq -c '[(.perplexity * 10000 | round), .ffn_wanted_share]' >"$work/$order.eval"
+	"$COLINK" eval "$work/$order.gguf" --text "$model/corpus/code.txt" --json 2>/dev/null |
+		jq -c '[(.perplexity * 10000 | round), .ffn_wanted_share]' >"$work/$order.eval"
 done
 "$COLINK" eval "$linked" --text "$model/corpus/code.txt" --json 2>/dev/null |
 	jq -c '[(.perplexity * 10000 | round), .ffn_wanted_share]' >"$work/linked.eval"

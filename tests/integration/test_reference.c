@@ -77,8 +77,9 @@ static uint32_t *encode(const struct fixture *f, const json_t *prompt, size_t *c
 	uint32_t *ids;
 	struct error err;
 
-	assert_ok(tokenizer_encode(f->model->tokenizer, text, strlen(text), true, &ids, count, &err),
-		  &err);
+	assert_ok(
+		tokenizer_encode(f->model->tokenizer, text, strlen(text), true, &ids, count, &err),
+		&err);
 	return ids;
 }
 

@@ -64,7 +64,8 @@ run --io pread --cache-ratio 0 >"$work/pread.json"
 # The kernel also counted the reading of /proc/self/io itself: two reads, some 100 bytes.
 check 'pread: reads and bytes are what the kernel counted' holds '
 	.io.kernel.syscr - .io.reads >= 0 and .io.kernel.syscr - .io.reads < 8 and
-	.io.kernel.rchar - .io.bytes >= 0 and .io.kernel.rchar - .io.bytes < 4096' "$work/pread.json"
+	.io.kernel.rchar - .io.bytes >= 0 and .io.kernel.rchar - .io.bytes < 4096' \
+	"$work/pread.json"
 run --io mmap --cache-ratio 0 >"$work/mmap.json"
 check 'mmap: bytes are what the kernel counted' \
 	holds '.io.bytes == .io.kernel.read_bytes' "$work/mmap.json"
@@ -85,12 +86,14 @@ check 'without collapse only what is wanted is read' \
 perplexity=$(jq .perplexity "$data/demo-model/reference/perplexity.json")
 active=$(jq .active_share_mean "$data/demo-model/reference/perplexity.json")
 check 'sparse perplexity is within 1 % of dense' \
-	holds ".perplexity / $perplexity < 1.01 and .perplexity / $perplexity > 0.99" "$work/eval.json"
+	holds ".perplexity / $perplexity < 1.01 and .perplexity / $perplexity > 0.99" \
+	"$work/eval.json"
 check 'at most twice as many neurons are wanted as fire' \
 	holds ".ffn_wanted_share / $active < 2 and .ffn_wanted_share > .ffn_active_share" \
 	"$work/eval.json"
 check 'every key of eval is there' \
-	holds '.nll > 0 and .tokens == 15582 and .predictor.recall > 0.8 and .predictor.precision > 0.4' \
+	holds '.nll > 0 and .tokens == 15582 and .predictor.recall > 0.8 and
+		.predictor.precision > 0.4' \
 	"$work/eval.json"
 # Of both shares, these are the neurons that fired and were wanted.
 check 'recall and precision agree with the shares' holds '
@@ -115,8 +118,9 @@ ids=$(jq -r '.prompt_tokens | map(tostring) | join(",")' "$work/reference.json")
 "$COLINK" logits "$linked" --sparse --ids "$ids" --json >"$work/ids.json"
 "$COLINK" logits "$linked" --sparse -p "$prompt" --json >"$work/text.json"
 check 'logits by ids and by text are the same' cmp -s "$work/ids.json" "$work/text.json"
+first=$(jq '.tokens[0]' "$work/reference.json")
 check 'the best logit is the first token made' holds \
-	"(.logits | length) == 4096 and (.logits | index(max)) == $(jq '.tokens[0]' "$work/reference.json")" \
+	"(.logits | length) == 4096 and (.logits | index(max)) == $first" \
 	"$work/ids.json"
 check 'tokenize gives the ids of run' \
 	test "$("$COLINK" tokenize "$linked" -p "$prompt" --json | jq -c .ids)" = \

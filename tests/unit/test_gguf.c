@@ -175,20 +175,25 @@ static void refuses_values_of_the_wrong_type(void **state)
 
 	write_example(folder->file, 32);
 	gguf = opened(folder->file);
-	assert_refused_with(gguf_get_u32(gguf, "b", &narrow, &err), &err, folder->file, "b is missing");
+	assert_refused_with(gguf_get_u32(gguf, "b", &narrow, &err), &err, folder->file,
+			    "b is missing");
 	assert_refused_with(gguf_get_u32(gguf, "a.u64", &narrow, &err), &err, folder->file, "2^32");
 	assert_refused_with(gguf_get_u64(gguf, "a.f32", &wide, &err), &err, folder->file, "a.f32");
-	assert_refused_with(gguf_get_u64(gguf, "a.true", &wide, &err), &err, folder->file, "a.true");
-	assert_refused_with(gguf_get_u64(gguf, "a.i32s", &wide, &err), &err, folder->file, "an array");
+	assert_refused_with(gguf_get_u64(gguf, "a.true", &wide, &err), &err, folder->file,
+			    "a.true");
+	assert_refused_with(gguf_get_u64(gguf, "a.i32s", &wide, &err), &err, folder->file,
+			    "an array");
 	assert_refused_with(gguf_get_f32(gguf, "a.u32", &real, &err), &err, folder->file, "a.u32");
-	assert_refused_with(gguf_get_bool(gguf, "a.u32", &truth, &err), &err, folder->file, "a.u32");
-	assert_refused_with(gguf_get_string(gguf, "a.u32", &text, &err), &err, folder->file, "a.u32");
-	assert_refused_with(gguf_get_strings(gguf, "a.i32s", &strings, &count, &err), &err, folder->file,
-		     "a.i32s");
-	assert_refused_with(gguf_get_strings(gguf, "a.string", &strings, &count, &err), &err, folder->file,
-		     "not an array");
-	assert_refused_with(gguf_get_u32s(gguf, "a.strings", &numbers, &count, &err), &err, folder->file,
-		     "a.strings");
+	assert_refused_with(gguf_get_bool(gguf, "a.u32", &truth, &err), &err, folder->file,
+			    "a.u32");
+	assert_refused_with(gguf_get_string(gguf, "a.u32", &text, &err), &err, folder->file,
+			    "a.u32");
+	assert_refused_with(gguf_get_strings(gguf, "a.i32s", &strings, &count, &err), &err,
+			    folder->file, "a.i32s");
+	assert_refused_with(gguf_get_strings(gguf, "a.string", &strings, &count, &err), &err,
+			    folder->file, "not an array");
+	assert_refused_with(gguf_get_u32s(gguf, "a.strings", &numbers, &count, &err), &err,
+			    folder->file, "a.strings");
 	gguf_close(gguf);
 }
 

@@ -140,8 +140,10 @@ static void reads_a_header_of_another_program(void **state)
 	assert_int_equal(numbers[0], 0x201);
 	assert_int_equal(numbers[1], 0xffff);
 	free(numbers);
-	assert_refused_with(gguf_get_u64(gguf, "i8.negative", &wide, &err), &err, folder->file, "i8.neg");
-	assert_refused_with(gguf_get_strings(gguf, "nul", &strings, &count, &err), &err, folder->file, "NUL");
+	assert_refused_with(gguf_get_u64(gguf, "i8.negative", &wide, &err), &err, folder->file,
+			    "i8.neg");
+	assert_refused_with(gguf_get_strings(gguf, "nul", &strings, &count, &err), &err,
+			    folder->file, "NUL");
 	assert_int_equal(gguf_find_tensor(gguf, "b")->size, 2);
 	assert_refused_with(gguf_verify(gguf, NULL, &err), &err, folder->file, "no checksums");
 	gguf_close(gguf);
@@ -203,8 +205,9 @@ static void refuses_huge_lengths(void **state)
 			put_u32(&raw, type);
 			put_u64(&raw, lengths[i]);
 			put_data(&raw, 0);
-			assert_refused(folder, &raw, i < 2 || type == GGUF_STRING ? "beyond the end" :
-										    "at offset");
+			assert_refused(folder, &raw,
+				       i < 2 || type == GGUF_STRING ? "beyond the end"
+								    : "at offset");
 		}
 	}
 }

@@ -119,7 +119,8 @@ static void a_bundle_is_a_row_and_a_column(void **state)
 			assert_int_equal(neuron[j], j);
 			for (size_t i = 0; i < 16; i++) {
 				assert_true(f16_to_f32(bundles[j * 32 + i]) == fc1[j * 16 + i]);
-				assert_true(f16_to_f32(bundles[j * 32 + 16 + i]) == fc2[i * 24 + j]);
+				assert_true(f16_to_f32(bundles[j * 32 + 16 + i]) ==
+					    fc2[i * 24 + j]);
 			}
 		}
 		free(bundles);

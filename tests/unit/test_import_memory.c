@@ -160,7 +160,8 @@ int main(void)
 	};
 
 #ifdef __SANITIZE_ADDRESS__
-	puts("1..1\nok 1 - memory_does_not_grow_with_the_model # SKIP AddressSanitizer's memory counts");
+	puts("1..1\nok 1 - memory_does_not_grow_with_the_model # SKIP AddressSanitizer's memory "
+	     "counts");
 	return 0;
 #else
 	return cmocka_run_group_tests_name("import_memory", tests, NULL, NULL);

@@ -141,7 +141,8 @@ static void refuses_spoilt_tensors(void **state)
 		{ "layers.1.fc2.bias", LOSE, "layers.1.fc2.bias is missing" },
 		{ "final_layer_norm.bias", LOSE, "decoder.final_layer_norm.bias is missing" },
 		{ "embed_tokens.weight", RENAME, "not an OPT checkpoint" },
-		{ "layers.0.fc1.weight", TRANSPOSE, "16 x 24 (2 dimensions), config.json asks for" },
+		{ "layers.0.fc1.weight", TRANSPOSE,
+		  "16 x 24 (2 dimensions), config.json asks for" },
 		{ "layers.0.fc2.weight", FLATTEN, "(1 dimensions)" },
 		{ "layers.0.fc1.weight", INTEGERS, "neither f32 nor f16 nor bf16" },
 	};

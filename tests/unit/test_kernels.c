@@ -80,7 +80,8 @@ static void check_dot_rows(const struct kernels *kernels, const struct fixture *
 				double sum = 0, size = 0;
 
 				for (size_t i = 0; i < n; i++) {
-					double product = f16_to_f32(f->weights[r][i]) * (double)f->x[t][i];
+					double product =
+						f16_to_f32(f->weights[r][i]) * (double)f->x[t][i];
 
 					sum += product;
 					size += fabs(product);
@@ -167,7 +168,8 @@ static void check_f32(const struct kernels *kernels, const struct fixture *f)
 		memcpy(y, f->x[0], sizeof(y));
 		kernels->add_f32(y, f->a[0], f->x[1], n);
 		for (size_t i = 0; i < n; i++)
-			assert_true(fabs(y[i] - (f->x[0][i] + (double)f->a[0] * f->x[1][i])) <= 1e-6);
+			assert_true(fabs(y[i] - (f->x[0][i] + (double)f->a[0] * f->x[1][i])) <=
+				    1e-6);
 		kernels->widen(y, f->weights[0], n);
 		for (size_t i = 0; i < n; i++)
 			assert_true(y[i] == f16_to_f32(f->weights[0][i]));

@@ -142,8 +142,8 @@ static char *give_room(const struct source *source, struct source_read *reads, u
 static bool same_content(const struct fixture *fixture, const struct source_read *reads, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (!reads[i].done ||
-		    memcmp(reads[i].data, fixture->file.content + reads[i].offset, reads[i].length) != 0)
+		if (!reads[i].done || memcmp(reads[i].data, fixture->file.content + reads[i].offset,
+					     reads[i].length) != 0)
 			return false;
 	return true;
 }

@@ -127,8 +127,8 @@ static void *run_denied(void *arg)
 	struct source *source;
 
 	run->filtered = deny(&run->denial);
-	run->ret = source_open(run->name, run->fixture->file.path, run->fixture->arena, ARENA_BYTES, 8,
-			       &source, &run->err);
+	run->ret = source_open(run->name, run->fixture->file.path, run->fixture->arena, ARENA_BYTES,
+			       8, &source, &run->err);
 	if (run->ret < 0)
 		return NULL;
 	snprintf(run->used, sizeof(run->used), "%s", source_name(source));
