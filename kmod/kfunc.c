@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * BPF's way in: bpf_colink_prefetch(), for tracing and syscall programs.
+ *
+ * A program that traces a read or a page fault cannot sleep, and may have interrupted
+ * anything. So the kfunc only puts an entry into a queue of fixed size: it takes one
+ * lock, which it tries and never waits for, and wakes the worker by an irq_work, because
+ * the function traced may hold the workqueue's own locks. What does not fit is
+ * dropped, and counted.
+ *
+ * The worker takes what has piled up, and plans and issues as one request what comes
+ * from the same groups for the same region. All requests of BPF are speculative.
+ */
+#include <linux/irq_work.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/preempt.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "compat.h"
+#include "private.h"
+#include "trace.h"
+
+static unsigned int bpf_queue = 1024;
+module_param(bpf_queue, uint, 0444);
+MODULE_PARM_DESC(bpf_queue, "Extents that BPF programs can have queued (1024)");
+
+/* How often the lock is tried, and how many entries the worker takes at a time. */
+#define TRIES 64
+#define BATCH 256
+
+struct entry {
+	struct colink_region *region;
+	struct colink_charge charge;
+	struct colink_span span;
+};
+
+/*
+ * The queue: entries[(first + i) % bpf_queue] for i < used. The lock is held for a few
+ * instructions, by tasks only, never across a call that can sleep.
+ */
+static DEFINE_RAW_SPINLOCK(lock);
+static struct entry *entries;
+static unsigned int first_entry;
+static unsigned int used;
+
+/* The worker's own: what it took from the queue. */
+static struct entry batch[BATCH];
+static struct colink_span batch_spans[BATCH];
+
+/* Under the lock. The entry takes references; the worker puts them. */
+static int enqueue(u32 id, u32 layer, u64 first, u64 count)
+{
+	struct colink_region *region = colink_region_find(NULL, id);
+	struct entry *entry;
+	int error;
+
+	if (!region)
+		return -ENOENT;
+	if (used == bpf_queue)
+		return -EAGAIN;
+	entry = &entries[(first_entry + used) % bpf_queue];
+	error = colink_span_of(region, layer, first, count, &entry->span);
+	if (error)
+		return error;
+	if (!kref_get_unless_zero(&region->refs))
+		return -ENOENT;
+	entry->region = region;
+	colink_charge_get(&entry->charge);
+	used++;
+	return 0;
+}
+
+static int try_enqueue(u32 id, u32 layer, u64 first, u64 count)
+{
+	int tries, error;
+
+	if (!in_task())
+		return -EOPNOTSUPP;
+	for (tries = 0; tries < TRIES; tries++) {
+		if (raw_spin_trylock(&lock)) {
+			rcu_read_lock();
+			error = enqueue(id, layer, first, count);
+			rcu_read_unlock();
+			raw_spin_unlock(&lock);
+			return error;
+		}
+		cpu_relax();
+	}
+	return -EAGAIN;
+}
+
+static void put_entries(const struct entry *from, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct colink_charge charge = from[i].charge;
+
+		colink_charge_put(&charge);
+		colink_region_put(from[i].region);
+	}
+}
+
+/* One request of n entries that have all in common but the span. */
+static void request_entries(const struct entry *from, unsigned int n)
+{
+	struct colink_region *region = from->region;
+	struct colink_request *request;
+	struct mem_cgroup *previous;
+	unsigned int i;
+
+	previous = colink_charge_begin(&from->charge);
+	request = colink_request_new(region, &from->charge, n, region->gap_bytes, true);
+	if (IS_ERR(request)) {
+		colink_charge_end(previous);
+		colink_count(COLINK_COUNT_BPF_DROPPED, n);
+		put_entries(from, n);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		batch_spans[i] = from[i].span;
+	colink_spans_sort(batch_spans, n);
+	colink_plan(request, batch_spans, n);
+	colink_charge_end(previous);
+	trace_colink_queue(request);
+	colink_request_issue(request);
+	colink_request_finish_later(request);
+
+	/* The first entry's charge is the request's now. */
+	put_entries(from + 1, n - 1);
+	colink_region_put(region);
+}
+
+static unsigned int take_batch(void)
+{
+	unsigned int i, n;
+
+	raw_spin_lock(&lock);
+	n = min_t(unsigned int, used, BATCH);
+	for (i = 0; i < n; i++)
+		batch[i] = entries[(first_entry + i) % bpf_queue];
+	first_entry = (first_entry + n) % bpf_queue;
+	used -= n;
+	raw_spin_unlock(&lock);
+	return n;
+}
+
+static bool same_request(const struct entry *a, const struct entry *b)
+{
+	return a->region == b->region && a->charge.memcg == b->charge.memcg &&
+	       a->charge.blkcg == b->charge.blkcg;
+}
+
+static void drain(struct work_struct *work)
+{
+	unsigned int n, begin, end;
+
+	while ((n = take_batch())) {
+		for (begin = 0; begin < n; begin = end) {
+			for (end = begin + 1; end < n; end++)
+				if (!same_request(&batch[begin], &batch[end]))
+					break;
+			request_entries(&batch[begin], end - begin);
+		}
+	}
+}
+
+static DECLARE_WORK(drain_work, drain);
+
+static void wake(struct irq_work *work)
+{
+	queue_work(colink_workqueue, &drain_work);
+}
+
+static DEFINE_IRQ_WORK(wake_work, wake);
+
+/**
+ * bpf_colink_prefetch() - Bring an extent of a region into the page cache, soon.
+ * @region: Id that COLINK_REGISTER returned, to whichever process.
+ * @layer: Layer that first and count are slots of, or COLINK_BYTES.
+ * @first: First slot, or byte.
+ * @count: How many.
+ *
+ * Return: 0 when the extent is queued; -ENOENT when there is no such region; -ERANGE
+ * outside its geometry; -EAGAIN when the queue is full or taken, and the extent was
+ * dropped; -EOPNOTSUPP in an interrupt.
+ */
+__bpf_kfunc int bpf_colink_prefetch(u32 region, u32 layer, u64 first, u64 count)
+{
+	int error = try_enqueue(region, layer, first, count);
+
+	if (!error) {
+		colink_count(COLINK_COUNT_BPF_QUEUED, 1);
+		irq_work_queue(&wake_work);
+	} else {
+		colink_count(error == -EAGAIN ? COLINK_COUNT_BPF_DROPPED :
+						COLINK_COUNT_BPF_REFUSED, 1);
+	}
+	return error;
+}
+
+BTF_KFUNCS_START(kfunc_ids)
+BTF_ID_FLAGS(func, bpf_colink_prefetch)
+BTF_KFUNCS_END(kfunc_ids)
+
+static const struct btf_kfunc_id_set kfunc_set = {
+	.owner = THIS_MODULE,
+	.set = &kfunc_ids,
+};
+
+static int register_kfuncs(void)
+{
+	int error = register_btf_kfunc_id_set(BPF_PROG_TYPE_TRACING, &kfunc_set);
+
+	return error ? error : register_btf_kfunc_id_set(BPF_PROG_TYPE_SYSCALL, &kfunc_set);
+}
+
+/* A kernel or a module without BTF has all of colink but this. */
+int colink_kfunc_init(void)
+{
+	int error;
+
+	bpf_queue = clamp(bpf_queue, 1U, 1U << 20);
+	entries = kvcalloc(bpf_queue, sizeof(*entries), GFP_KERNEL);
+	if (!entries)
+		return -ENOMEM;
+	error = register_kfuncs();
+	if (error)
+		pr_warn("BPF programs cannot call it (error %d)\n", error);
+	return 0;
+}
+
+/* Programs that call the kfunc hold the module, so that none can be queueing now. */
+void colink_kfunc_exit(void)
+{
+	irq_work_sync(&wake_work);
+	flush_work(&drain_work);
+	kvfree(entries);
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The plan of a request: which ranges of pages are to be read.
+ *
+ * Spans come in order. A cursor goes over their pages, each page once, however often
+ * it is asked for; runs of missing pages become ranges. A range that begins where the
+ * last one ended extends it, and so does one after a short gap of missing pages: to
+ * read over the gap costs less than another I/O. A gap with a resident page in it is
+ * left alone, because the read would be cut in two there.
+ *
+ * Nothing is locked. A page that comes or goes between the plan and its reading is
+ * read twice at no cost, or not: then whoever touches it reads it, as ever.
+ */
+#include <linux/pagemap.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "private.h"
+
+#define RANGES_PER_BLOCK                                                                          \
+	((PAGE_SIZE - sizeof(struct colink_range_block)) / sizeof(struct colink_range))
+
+/* Pages looked at without a break; the look-ups are under RCU. */
+#define SLICE_PAGES 4096
+
+/* The first page in [first, last] that is missing, or last + 1. */
+static pgoff_t next_missing(struct address_space *mapping, pgoff_t first, pgoff_t last)
+{
+	unsigned long n = last - first + 1;
+	pgoff_t index;
+
+	rcu_read_lock();
+	index = page_cache_next_miss(mapping, first, n);
+	rcu_read_unlock();
+	return index - first < n ? index : last + 1;
+}
+
+/* The first page in [first, last] that is resident, or last + 1. */
+static pgoff_t next_resident(struct address_space *mapping, pgoff_t first, pgoff_t last)
+{
+	XA_STATE(xas, &mapping->i_pages, first);
+	pgoff_t index = last + 1;
+	void *entry;
+
+	rcu_read_lock();
+	xas_for_each(&xas, entry, last) {
+		if (xas_retry(&xas, entry) || xa_is_value(entry))
+			continue;
+		index = max(xas.xa_index, first);
+		break;
+	}
+	rcu_read_unlock();
+	return index;
+}
+
+/* Speculative requests take memory only where no reclaim is needed. */
+gfp_t colink_request_gfp(const struct colink_request *request)
+{
+	return request->speculative ? __GFP_NOWARN | __GFP_ACCOUNT : GFP_KERNEL_ACCOUNT;
+}
+
+static struct colink_range_block *last_block(const struct colink_request *request)
+{
+	return list_empty(&request->plan) ?
+		       NULL :
+		       list_last_entry(&request->plan, struct colink_range_block, list);
+}
+
+static int append_range(struct colink_request *request, pgoff_t first, pgoff_t last)
+{
+	struct colink_range_block *block = last_block(request);
+
+	if (!block || block->n == RANGES_PER_BLOCK) {
+		block = kmalloc(PAGE_SIZE, colink_request_gfp(request));
+		if (!block)
+			return -ENOMEM;
+		block->n = 0;
+		list_add_tail(&block->list, &request->plan);
+	}
+	block->ranges[block->n].first = first;
+	block->ranges[block->n].last = last;
+	block->n++;
+	request->result.ios++;
+	return 0;
+}
+
+/* The last range, when what begins at `first` can be read together with it. */
+static struct colink_range *range_before(const struct colink_request *request, pgoff_t first)
+{
+	struct address_space *mapping = request->region->file->f_mapping;
+	struct colink_range_block *block = last_block(request);
+	struct colink_range *before;
+
+	if (!block)
+		return NULL;
+	before = &block->ranges[block->n - 1];
+	if (before->last + 1 == first)
+		return before;
+	if (first - before->last - 1 > request->gap_pages)
+		return NULL;
+	return next_resident(mapping, before->last + 1, first - 1) == first ? before : NULL;
+}
+
+static int plan_range(struct colink_request *request, pgoff_t first, pgoff_t last)
+{
+	struct colink_range *before = range_before(request, first);
+	pgoff_t from = before ? before->last + 1 : first;
+	unsigned long pages = last - from + 1;
+	atomic_long_t *used = &request->region->opener->pages;
+	int error;
+
+	if (!colink_quota_take(used, pages, (u64)READ_ONCE(colink_max_mib) << (20 - PAGE_SHIFT)))
+		return -EDQUOT;
+	if (before) {
+		before->last = last;
+		request->result.gap_bytes += (u64)(first - from) << PAGE_SHIFT;
+	} else {
+		error = append_range(request, first, last);
+		if (error) {
+			atomic_long_sub(pages, used);
+			return error;
+		}
+	}
+	request->result.pages_issued += pages;
+	return 0;
+}
+
+static int plan_slice(struct colink_request *request, pgoff_t first, pgoff_t last)
+{
+	struct address_space *mapping = request->region->file->f_mapping;
+	pgoff_t missing, resident;
+	int error;
+
+	for (; first <= last; first = resident) {
+		missing = next_missing(mapping, first, last);
+		request->result.pages_resident += missing - first;
+		if (missing > last)
+			break;
+		resident = next_resident(mapping, missing, last);
+		error = plan_range(request, missing, resident - 1);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* Pages before *cursor have been seen to. */
+static int plan_span(struct colink_request *request, const struct colink_span *span,
+		     pgoff_t *cursor)
+{
+	u64 end = min_t(u64, span->end, i_size_read(request->region->file->f_mapping->host));
+	pgoff_t first, last, slice_last;
+	int error;
+
+	if (span->start >= end)
+		return 0;
+	first = max_t(pgoff_t, span->start >> PAGE_SHIFT, *cursor);
+	last = (end - 1) >> PAGE_SHIFT;
+	for (; first <= last; first = slice_last + 1) {
+		slice_last = min(last, first + SLICE_PAGES - 1);
+		error = plan_slice(request, first, slice_last);
+		if (error)
+			return error;
+		*cursor = slice_last + 1;
+		cond_resched();
+	}
+	return 0;
+}
+
+/*
+ * Plan for spans in order. Stops where a quota or memory ends; then what is planned
+ * stays, and the spans that could not be planned to their end are refused.
+ */
+int colink_plan(struct colink_request *request, const struct colink_span *spans, u32 n)
+{
+	pgoff_t cursor = 0;
+	int error;
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		error = plan_span(request, &spans[i], &cursor);
+		if (error) {
+			request->result.refused += n - i;
+			return error;
+		}
+		request->result.extents++;
+	}
+	return 0;
+}
+
+void colink_plan_free(struct colink_request *request)
+{
+	struct colink_range_block *block, *next;
+
+	list_for_each_entry_safe(block, next, &request->plan, list)
+		kfree(block);
+}

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Requests: issue what was planned, wait for it, account for it.
+ *
+ * A program that waits does all this in its own call. Otherwise a worker does, because
+ * issuing more reads than the disk has room for blocks; it acts for the task that
+ * asked (charge.c). BPF's requests are issued by the worker of the queue (kfunc.c) and
+ * waited for by another.
+ *
+ * Nobody is told when a page cache read ends, so it is waited for: page by page, but
+ * only pages that are still being read are touched.
+ */
+#include <linux/blkdev.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "private.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/* Pages issued between looks at signals, memory and the end of the file. */
+#define WANTED_CHUNK		512
+#define SPECULATIVE_CHUNK	64
+
+struct workqueue_struct *colink_workqueue;
+
+static atomic_long_t next_id;
+
+static bool may_issue(const struct colink_request *request, unsigned long pages)
+{
+	gfp_t gfp = readahead_gfp_mask(request->region->file->f_mapping);
+
+	return !request->stopped && !READ_ONCE(request->region->gone) &&
+	       !fatal_signal_pending(current) &&
+	       !(request->speculative && colink_memory_short(&request->charge, gfp, pages));
+}
+
+/*
+ * Start to read pages from first on. Returns for how many this was done; fewer than
+ * asked when there was no memory for more.
+ */
+static unsigned long start_reading(struct file *file, pgoff_t first, unsigned long pages)
+{
+	struct address_space *mapping = file->f_mapping;
+	pgoff_t end = DIV_ROUND_UP_ULL(i_size_read(mapping->host), PAGE_SIZE);
+	struct file_ra_state ra = { };
+	DEFINE_READAHEAD(rac, file, &ra, mapping, first);
+
+	if (first >= end)
+		return pages;
+	file_ra_state_init(&ra, mapping);
+	compat_read_pages(&rac, min(pages, end - first));
+	if (rac._index >= min(first + pages, end))
+		return pages;
+	return rac._index > first ? rac._index - first : 0;
+}
+
+static void issue_range(struct colink_request *request, const struct colink_range *range)
+{
+	struct file *file = request->region->file;
+	unsigned long most = request->speculative ? SPECULATIVE_CHUNK : WANTED_CHUNK;
+	pgoff_t index = range->first;
+
+	trace_colink_issue(request, file->f_mapping->host, range->first,
+			   range->last - range->first + 1);
+	while (index <= range->last) {
+		unsigned long pages = min(range->last - index + 1, most);
+
+		if (may_issue(request, pages)) {
+			unsigned long started = start_reading(file, index, pages);
+
+			index += started;
+			if (started == pages)
+				continue;
+		}
+		request->stopped = true;
+		request->result.pages_given_up += range->last - index + 1;
+		break;
+	}
+	cond_resched();
+}
+
+void colink_request_issue(struct colink_request *request)
+{
+	struct colink_range_block *block;
+	struct mem_cgroup *previous;
+	struct blk_plug plug;
+	unsigned int i;
+
+	previous = colink_charge_begin(&request->charge);
+	blk_start_plug(&plug);
+	list_for_each_entry(block, &request->plan, list)
+		for (i = 0; i < block->n; i++)
+			issue_range(request, &block->ranges[i]);
+	blk_finish_plug(&plug);
+	colink_charge_end(previous);
+	request->issued = true;
+}
+
+/*
+ * The first page in [*index, last] that is being read, with a reference, and where it
+ * is; NULL when there is none.
+ */
+static struct folio *next_being_read(struct address_space *mapping, pgoff_t *index, pgoff_t last)
+{
+	XA_STATE(xas, &mapping->i_pages, *index);
+	struct folio *folio;
+
+	rcu_read_lock();
+	xas_for_each(&xas, folio, last) {
+		if (xas_retry(&xas, folio) || xa_is_value(folio))
+			continue;
+		if (!folio_test_locked(folio) || folio_test_uptodate(folio))
+			continue;
+		if (!folio_try_get(folio)) {
+			xas_reset(&xas);
+			continue;
+		}
+		if (folio != xas_reload(&xas)) {
+			folio_put(folio);
+			xas_reset(&xas);
+			continue;
+		}
+		*index = xas.xa_index;
+		break;
+	}
+	rcu_read_unlock();
+	return folio;
+}
+
+static int wait_for_range(struct address_space *mapping, const struct colink_range *range)
+{
+	pgoff_t index = range->first;
+	struct folio *folio;
+	int error;
+
+	while ((folio = next_being_read(mapping, &index, range->last))) {
+		error = folio_wait_locked_killable(folio);
+		folio_put(folio);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* Wait until all is read. Only for a task that is killed this can fail, not for a worker. */
+static int wait_for_request(const struct colink_request *request)
+{
+	struct address_space *mapping = request->region->file->f_mapping;
+	struct colink_range_block *block;
+	unsigned int i;
+	int error;
+
+	list_for_each_entry(block, &request->plan, list) {
+		for (i = 0; i < block->n; i++) {
+			error = wait_for_range(mapping, &block->ranges[i]);
+			if (error)
+				return error;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+static void request_work(struct work_struct *work)
+{
+	struct colink_request *request = container_of(work, struct colink_request, work);
+
+	if (!request->issued)
+		colink_request_issue(request);
+	wait_for_request(request);
+	colink_request_finish(request);
+}
+
+/*
+ * A request on the region, with nothing planned yet. The charge is the request's own
+ * from then on, the region gets another reference. An error pointer when over a quota.
+ */
+struct colink_request *colink_request_new(struct colink_region *region,
+					  const struct colink_charge *charge, u32 n_extents,
+					  u64 gap_bytes, bool speculative)
+{
+	struct colink_opener *opener = region->opener;
+	struct colink_request *request;
+	int error = -EDQUOT;
+
+	if (!colink_quota_take(&opener->requests, 1, READ_ONCE(colink_max_requests)))
+		return ERR_PTR(error);
+	if (!colink_quota_take(&opener->extents, n_extents, READ_ONCE(colink_max_extents)))
+		goto release_request;
+
+	error = -ENOMEM;
+	request = kzalloc(sizeof(*request),
+			  speculative ? __GFP_NOWARN | __GFP_ACCOUNT : GFP_KERNEL_ACCOUNT);
+	if (!request)
+		goto release_extents;
+	INIT_WORK(&request->work, request_work);
+	INIT_LIST_HEAD(&request->plan);
+	kref_get(&region->refs);
+	request->region = region;
+	request->charge = *charge;
+	request->id = atomic_long_inc_return(&next_id);
+	request->begin = ktime_get();
+	request->gap_pages = gap_bytes >> PAGE_SHIFT;
+	request->n_extents = n_extents;
+	request->speculative = speculative;
+	return request;
+
+release_extents:
+	atomic_long_sub(n_extents, &opener->extents);
+release_request:
+	atomic_long_dec(&opener->requests);
+	return ERR_PTR(error);
+}
+
+/* Let a worker do what is left: issue it, if that is not done, wait, finish. */
+void colink_request_finish_later(struct colink_request *request)
+{
+	queue_work(colink_workqueue, &request->work);
+}
+
+static void count_result(const struct colink_result *result)
+{
+	colink_count(COLINK_COUNT_REQUESTS, 1);
+	colink_count(COLINK_COUNT_EXTENTS, result->extents);
+	colink_count(COLINK_COUNT_EXTENTS_REFUSED, result->refused);
+	colink_count(COLINK_COUNT_PAGES_RESIDENT, result->pages_resident);
+	colink_count(COLINK_COUNT_PAGES_READ, result->pages_issued - result->pages_given_up);
+	colink_count(COLINK_COUNT_PAGES_GIVEN_UP, result->pages_given_up);
+	colink_count(COLINK_COUNT_GAP_PAGES, result->gap_bytes >> PAGE_SHIFT);
+	colink_count(COLINK_COUNT_IOS, result->ios);
+}
+
+/* All is read or given up: account for it, say so, free the request. */
+void colink_request_finish(struct colink_request *request)
+{
+	struct colink_opener *opener = request->region->opener;
+
+	trace_colink_complete(request, ktime_to_ns(ktime_sub(ktime_get(), request->begin)));
+	count_result(&request->result);
+	atomic_long_sub(request->result.pages_issued, &opener->pages);
+	atomic_long_sub(request->n_extents, &opener->extents);
+	atomic_long_dec(&opener->requests);
+	if (request->eventfd) {
+		compat_eventfd_signal(request->eventfd);
+		eventfd_ctx_put(request->eventfd);
+	}
+	colink_plan_free(request);
+	colink_charge_put(&request->charge);
+	colink_region_put(request->region);
+	kfree(request);
+}
+
+/*
+ * Plan what the program asks. Fails when nothing at all could be handled; the request
+ * is good, with what it could plan, in any case.
+ */
+static int plan_extents(struct colink_request *request, const struct colink_prefetch *args)
+{
+	struct colink_span *spans;
+	u32 n;
+	int error;
+
+	spans = colink_spans_copy(request->region, args->extents, args->n_extents,
+				  colink_request_gfp(request), &n);
+	if (IS_ERR(spans))
+		return PTR_ERR(spans);
+	request->result.refused = args->n_extents - n;
+	error = colink_plan(request, spans, n);
+	kvfree(spans);
+	trace_colink_queue(request);
+	if (request->result.extents || !args->n_extents)
+		return 0;
+	return error ? error : -ERANGE;
+}
+
+static int request_eventfd(struct colink_request *request, int fd)
+{
+	struct eventfd_ctx *eventfd;
+
+	if (fd == -1)
+		return 0;
+	eventfd = eventfd_ctx_fdget(fd);
+	if (IS_ERR(eventfd))
+		return PTR_ERR(eventfd);
+	request->eventfd = eventfd;
+	return 0;
+}
+
+static int run_request(struct colink_request *request, struct colink_prefetch *args)
+{
+	int error = 0;
+
+	args->result = request->result;
+	if (!request->result.pages_issued) {
+		colink_request_finish(request);
+	} else if (args->flags & COLINK_WAIT) {
+		colink_request_issue(request);
+		args->result = request->result;
+		error = wait_for_request(request);
+		if (error)
+			colink_request_finish_later(request);
+		else
+			colink_request_finish(request);
+	} else {
+		colink_request_finish_later(request);
+	}
+	return error;
+}
+
+int colink_prefetch(struct colink_opener *opener, struct colink_prefetch *args)
+{
+	struct colink_request *request;
+	struct colink_region *region;
+	struct colink_charge charge;
+	int error;
+
+	if (args->flags & ~(COLINK_WAIT | COLINK_SPECULATIVE) || args->reserved ||
+	    args->n_extents > COLINK_MAX_EXTENTS)
+		return -EINVAL;
+	region = colink_region_get(opener, args->region);
+	if (!region)
+		return -ENOENT;
+	colink_charge_get(&charge);
+	request = colink_request_new(region, &charge, args->n_extents, args->gap_bytes,
+				     args->flags & COLINK_SPECULATIVE);
+	colink_region_put(region);
+	if (IS_ERR(request)) {
+		colink_charge_put(&charge);
+		return PTR_ERR(request);
+	}
+	error = plan_extents(request, args);
+	if (!error)
+		error = request_eventfd(request, args->eventfd);
+	if (!error)
+		return run_request(request, args);
+
+	args->result = request->result;
+	request->result.pages_given_up = request->result.pages_issued;
+	colink_request_finish(request);
+	return error;
+}
+
+/* Joined first, so that a page that two spans share is dropped too. */
+static int drop_spans(struct file *file, const struct colink_span *spans, u32 n)
+{
+	u64 start, end;
+	int error;
+	u32 i;
+
+	for (i = 0; i < n;) {
+		start = spans[i].start;
+		end = spans[i].end;
+		for (i++; i < n && spans[i].start <= end; i++)
+			end = max(end, spans[i].end);
+		if (start == end)
+			continue;
+		error = vfs_fadvise(file, start, end - start, POSIX_FADV_DONTNEED);
+		if (error)
+			return error;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+int colink_drop(struct colink_opener *opener, struct colink_drop *args)
+{
+	struct colink_region *region;
+	struct address_space *mapping;
+	struct colink_span *spans;
+	unsigned long before, after;
+	u32 n;
+	int error;
+
+	if (args->flags || args->n_extents > COLINK_MAX_EXTENTS)
+		return -EINVAL;
+	region = colink_region_get(opener, args->region);
+	if (!region)
+		return -ENOENT;
+	spans = colink_spans_copy(region, args->extents, args->n_extents, GFP_KERNEL_ACCOUNT, &n);
+	if (IS_ERR(spans)) {
+		error = PTR_ERR(spans);
+		goto put_region;
+	}
+	mapping = region->file->f_mapping;
+	before = READ_ONCE(mapping->nrpages);
+	error = drop_spans(region->file, spans, n);
+	after = READ_ONCE(mapping->nrpages);
+	args->pages_dropped = before > after ? before - after : 0;
+	colink_count(COLINK_COUNT_PAGES_DROPPED, args->pages_dropped);
+	kvfree(spans);
+put_region:
+	colink_region_put(region);
+	return error;
+}
+
+int colink_prefetch_init(void)
+{
+	colink_workqueue = alloc_workqueue("colink", WQ_UNBOUND | WQ_FREEZABLE, 0);
+	return colink_workqueue ? 0 : -ENOMEM;
+}
+
+/* Waits for requests that outlived their opener. */
+void colink_prefetch_exit(void)
+{
+	destroy_workqueue(colink_workqueue);
+}
