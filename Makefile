@@ -4,6 +4,8 @@
 # make demo       link the demo model, generate text from flash, show what placement saves
 # make check      build and run every test (SANITIZE=1: under ASan and UBSan, in build/sanitize)
 # make fuzz       build the fuzzers and run each for FUZZ_SECONDS (60)
+# make modules    build colink.ko against the kernel headers in KDIR (the running kernel's)
+# make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
 # V=1 shows the commands. Missing Debian packages are installed (root) or named.
 # For another machine: make CC=aarch64-linux-gnu-gcc BUILD=build/arm64
@@ -121,10 +123,23 @@ demo: all
 fuzz:
 	tests/fuzz/run $(FUZZ_SECONDS)
 
+# Kbuild writes beside its sources: it gets a copy of them.
+KDIR ?= /lib/modules/$(shell uname -r)/build
+MODULES ?= $(BUILD)/modules
+module_sources = Kbuild $(wildcard kmod/*.[ch]) include/uapi/linux/colink.h
+modules:
+	@mkdir -p $(MODULES)
+	@cp --parents --update $(module_sources) $(MODULES)
+	$(MAKE) -C $(KDIR) M=$(abspath $(MODULES)) W=1 modules
+
+KERNEL ?= 6.12-amd64
+vmtest:
+	tests/vm/run $(KERNEL) $(TESTS)
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all check clean demo fuzz
+.PHONY: all check clean demo fuzz modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))

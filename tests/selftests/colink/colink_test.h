@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the tests of the module share: the device, test files, which pages of a file
+ * are resident, how much its disk has read. Helpers end the test program when something
+ * fails that is not under test.
+ */
+#ifndef COLINK_TEST_H
+#define COLINK_TEST_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <linux/colink.h>
+
+#include "kselftest_harness.h"
+
+#define PAGE ((size_t)4096)
+
+/* Where the test files are: an ext4 disk, and one with few I/Os per second. */
+static inline const char *disk(void)
+{
+	const char *path = getenv("COLINK_DISK");
+
+	return path ? path : "/tmp";
+}
+
+static inline const char *slow_disk(void)
+{
+	const char *path = getenv("COLINK_SLOW");
+
+	return path ? path : disk();
+}
+
+static inline void need(bool good, const char *what)
+{
+	if (!good)
+		ksft_exit_fail_msg("%s: %s\n", what, strerror(errno));
+}
+
+/* -errno instead of -1. */
+static inline int errno_of(int result)
+{
+	return result < 0 ? -errno : result;
+}
+
+static inline int open_device(void)
+{
+	int fd = open("/dev/colink", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		ksft_exit_skip("no /dev/colink: the module is not loaded\n");
+	need(fd >= 0, "/dev/colink");
+	return fd;
+}
+
+/* A file of so many bytes, each page of its own content, none of it resident. */
+struct test_file {
+	char path[256];
+	int fd;
+	size_t bytes;
+	size_t pages;
+	__u8 *map;
+};
+
+static inline __u8 content(size_t page)
+{
+	return page * 7 % 251 + 1;
+}
+
+static inline size_t resident(const struct test_file *file, __u8 *vector)
+{
+	size_t i, n = 0;
+
+	need(!mincore(file->map, file->bytes, vector), "mincore");
+	for (i = 0; i < file->pages; i++) {
+		vector[i] &= 1;
+		n += vector[i];
+	}
+	return n;
+}
+
+static inline size_t count_resident(const struct test_file *file)
+{
+	__u8 *vector = malloc(file->pages);
+	size_t n = resident(file, vector);
+
+	free(vector);
+	return n;
+}
+
+static inline void evict(const struct test_file *file)
+{
+	madvise(file->map, file->bytes, MADV_DONTNEED);
+	need(!fsync(file->fd), "fsync");
+	need(!posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED), "fadvise");
+	need(!count_resident(file), "the test file does not leave the page cache");
+}
+
+static inline void make_file(struct test_file *file, const char *directory, size_t bytes)
+{
+	__u8 *block = malloc(PAGE);
+	size_t i;
+
+	snprintf(file->path, sizeof(file->path), "%s/colink-%d", directory, getpid());
+	file->fd = open(file->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	need(file->fd >= 0, file->path);
+	file->bytes = bytes;
+	file->pages = (bytes + PAGE - 1) / PAGE;
+	for (i = 0; i < file->pages; i++) {
+		size_t n = bytes - i * PAGE < PAGE ? bytes - i * PAGE : PAGE;
+
+		memset(block, content(i), PAGE);
+		need(write(file->fd, block, n) == (ssize_t)n, "write");
+	}
+	free(block);
+	file->map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file->fd, 0);
+	need(file->map != MAP_FAILED, "mmap");
+	/* Touching one page must not bring in its neighbours. */
+	madvise(file->map, bytes, MADV_RANDOM);
+	evict(file);
+}
+
+static inline void remove_file(struct test_file *file)
+{
+	munmap(file->map, file->bytes);
+	close(file->fd);
+	unlink(file->path);
+}
+
+static inline int register_layers(int device, int fd, const struct colink_layer *layers,
+				  __u32 n_layers)
+{
+	struct colink_register args = {
+		.size = sizeof(args),
+		.fd = fd,
+		.n_layers = n_layers,
+		.layers = (unsigned long)layers,
+	};
+
+	return errno_of(ioctl(device, COLINK_REGISTER, &args));
+}
+
+static inline int register_file(int device, int fd)
+{
+	return register_layers(device, fd, NULL, 0);
+}
+
+static inline struct colink_prefetch prefetch_args(__u32 region,
+						   const struct colink_extent *extents, __u32 n)
+{
+	return (struct colink_prefetch){
+		.size = sizeof(struct colink_prefetch),
+		.region = region,
+		.flags = COLINK_WAIT,
+		.n_extents = n,
+		.extents = (unsigned long)extents,
+		.eventfd = -1,
+	};
+}
+
+static inline int prefetch(int device, struct colink_prefetch *args)
+{
+	return errno_of(ioctl(device, COLINK_PREFETCH, args));
+}
+
+static inline struct colink_extent bytes_extent(__u64 first, __u64 count)
+{
+	return (struct colink_extent){ .first = first, .count = count, .layer = COLINK_BYTES };
+}
+
+static inline struct colink_extent pages_extent(__u64 first, __u64 count)
+{
+	return bytes_extent(first * PAGE, count * PAGE);
+}
+
+/* What the disk of a file has read since it was attached. */
+struct disk_reads {
+	unsigned long long ios;
+	unsigned long long bytes;
+};
+
+static inline struct disk_reads disk_reads(int fd)
+{
+	unsigned long long ios, merges, sectors;
+	struct stat status;
+	char path[64];
+	FILE *stat;
+
+	need(!fstat(fd, &status), "fstat");
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/stat", major(status.st_dev),
+		 minor(status.st_dev));
+	stat = fopen(path, "r");
+	need(stat, path);
+	need(fscanf(stat, "%llu %llu %llu", &ios, &merges, &sectors) == 3, path);
+	fclose(stat);
+	return (struct disk_reads){ ios, sectors * 512 };
+}
+
+/* A small generator with a seed, so that a run can be repeated. */
+static inline __u64 random_next(__u64 *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/* A device and a file of 1024 pages registered with it, by bytes. */
+struct rig {
+	int device;
+	struct test_file file;
+	int region;
+};
+
+static inline void rig_open(struct rig *rig, const char *directory, size_t bytes)
+{
+	rig->device = open_device();
+	make_file(&rig->file, directory, bytes);
+	rig->region = register_file(rig->device, rig->file.fd);
+	need(rig->region > 0, "COLINK_REGISTER");
+}
+
+static inline void rig_close(struct rig *rig)
+{
+	close(rig->device);
+	remove_file(&rig->file);
+}
+
+#endif /* COLINK_TEST_H */
