@@ -23,16 +23,24 @@
 /* Pages looked at without a break; the look-ups are under RCU. */
 #define SLICE_PAGES 4096
 
-/* The first page in [first, last] that is missing, or last + 1. */
+/*
+ * The first page in [first, last] that is missing, or last + 1. page_cache_next_miss()
+ * is no help: it says that page 0 is missing when it is not.
+ */
 static pgoff_t next_missing(struct address_space *mapping, pgoff_t first, pgoff_t last)
 {
-	unsigned long n = last - first + 1;
+	XA_STATE(xas, &mapping->i_pages, first);
 	pgoff_t index;
+	void *entry;
 
 	rcu_read_lock();
-	index = page_cache_next_miss(mapping, first, n);
+	for (index = first; index <= last; index++) {
+		entry = xas_next(&xas);
+		if (!entry || xa_is_value(entry))
+			break;
+	}
 	rcu_read_unlock();
-	return index - first < n ? index : last + 1;
+	return index;
 }
 
 /* The first page in [first, last] that is resident, or last + 1. */
@@ -144,24 +152,35 @@ static int plan_slice(struct colink_request *request, pgoff_t first, pgoff_t las
 	return 0;
 }
 
-/* Pages before *cursor have been seen to. */
-static int plan_span(struct colink_request *request, const struct colink_span *span,
-		     pgoff_t *cursor)
+/*
+ * The pages of a span that the file has and that are not before *cursor, which goes
+ * past them. False when there are none.
+ */
+bool colink_span_pages(const struct colink_span *span, u64 file_size, pgoff_t *cursor,
+		       struct colink_range *pages)
 {
-	u64 end = min_t(u64, span->end, i_size_read(request->region->file->f_mapping->host));
-	pgoff_t first, last, slice_last;
-	int error;
+	u64 end = min(span->end, file_size);
 
 	if (span->start >= end)
-		return 0;
-	first = max_t(pgoff_t, span->start >> PAGE_SHIFT, *cursor);
-	last = (end - 1) >> PAGE_SHIFT;
-	for (; first <= last; first = slice_last + 1) {
-		slice_last = min(last, first + SLICE_PAGES - 1);
-		error = plan_slice(request, first, slice_last);
+		return false;
+	pages->first = max_t(pgoff_t, span->start >> PAGE_SHIFT, *cursor);
+	pages->last = (end - 1) >> PAGE_SHIFT;
+	if (pages->first > pages->last)
+		return false;
+	*cursor = pages->last + 1;
+	return true;
+}
+
+static int plan_pages(struct colink_request *request, const struct colink_range *pages)
+{
+	pgoff_t first, last;
+	int error;
+
+	for (first = pages->first; first <= pages->last; first = last + 1) {
+		last = min(pages->last, first + SLICE_PAGES - 1);
+		error = plan_slice(request, first, last);
 		if (error)
 			return error;
-		*cursor = slice_last + 1;
 		cond_resched();
 	}
 	return 0;
@@ -173,12 +192,17 @@ static int plan_span(struct colink_request *request, const struct colink_span *s
  */
 int colink_plan(struct colink_request *request, const struct colink_span *spans, u32 n)
 {
+	u64 file_size = i_size_read(request->region->file->f_mapping->host);
+	struct colink_range pages;
 	pgoff_t cursor = 0;
 	int error;
 	u32 i;
 
 	for (i = 0; i < n; i++) {
-		error = plan_span(request, &spans[i], &cursor);
+		if (colink_span_pages(&spans[i], file_size, &cursor, &pages))
+			error = plan_pages(request, &pages);
+		else
+			error = 0;
 		if (error) {
 			request->result.refused += n - i;
 			return error;

@@ -7,8 +7,8 @@
  * asked (charge.c). BPF's requests are issued by the worker of the queue (kfunc.c) and
  * waited for by another.
  *
- * Nobody is told when a page cache read ends, so it is waited for: page by page, but
- * only pages that are still being read are touched.
+ * Nobody is told when a page cache read ends, so it is waited for: page by page, of
+ * which only those that are still being read make anybody sleep.
  */
 #include <linux/blkdev.h>
 #include <linux/module.h>
@@ -147,8 +147,8 @@ static int wait_for_range(struct address_space *mapping, const struct colink_ran
 	return 0;
 }
 
-/* Wait until all is read. Only for a task that is killed this can fail, not for a worker. */
-static int wait_for_request(const struct colink_request *request)
+/* Wait for what was issued. */
+static int wait_for_plan(const struct colink_request *request)
 {
 	struct address_space *mapping = request->region->file->f_mapping;
 	struct colink_range_block *block;
@@ -164,6 +164,33 @@ static int wait_for_request(const struct colink_request *request)
 		cond_resched();
 	}
 	return 0;
+}
+
+/* Wait for what was asked for: others may have been reading some of it already. */
+static int wait_for_spans(const struct colink_request *request)
+{
+	struct address_space *mapping = request->region->file->f_mapping;
+	u64 file_size = i_size_read(mapping->host);
+	struct colink_range pages;
+	pgoff_t cursor = 0;
+	int error;
+	u32 i;
+
+	for (i = 0; i < request->n_spans; i++) {
+		if (!colink_span_pages(&request->spans[i], file_size, &cursor, &pages))
+			continue;
+		error = wait_for_range(mapping, &pages);
+		if (error)
+			return error;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Fails only for a task that is killed, not for a worker. */
+static int wait_for_request(const struct colink_request *request)
+{
+	return request->spans ? wait_for_spans(request) : wait_for_plan(request);
 }
 
 static void request_work(struct work_struct *work)
@@ -250,6 +277,7 @@ void colink_request_finish(struct colink_request *request)
 		eventfd_ctx_put(request->eventfd);
 	}
 	colink_plan_free(request);
+	kvfree(request->spans);
 	colink_charge_put(&request->charge);
 	colink_region_put(request->region);
 	kfree(request);
@@ -271,7 +299,12 @@ static int plan_extents(struct colink_request *request, const struct colink_pref
 		return PTR_ERR(spans);
 	request->result.refused = args->n_extents - n;
 	error = colink_plan(request, spans, n);
-	kvfree(spans);
+	if (args->flags & COLINK_WAIT || args->eventfd != -1) {
+		request->spans = spans;
+		request->n_spans = n;
+	} else {
+		kvfree(spans);
+	}
 	trace_colink_queue(request);
 	if (request->result.extents || !args->n_extents)
 		return 0;
@@ -296,7 +329,7 @@ static int run_request(struct colink_request *request, struct colink_prefetch *a
 	int error = 0;
 
 	args->result = request->result;
-	if (!request->result.pages_issued) {
+	if (!request->result.pages_issued && !request->spans) {
 		colink_request_finish(request);
 	} else if (args->flags & COLINK_WAIT) {
 		colink_request_issue(request);

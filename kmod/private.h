@@ -132,6 +132,8 @@ struct colink_request {
 	struct colink_charge charge;
 	struct eventfd_ctx *eventfd;
 	struct list_head plan;
+	struct colink_span *spans; /* whose pages are waited for; NULL: those of the plan */
+	u32 n_spans;
 	struct colink_result result;
 	u64 id;
 	ktime_t begin;
@@ -142,6 +144,8 @@ struct colink_request {
 	bool stopped;		/* issue no more */
 };
 
+bool colink_span_pages(const struct colink_span *span, u64 file_size, pgoff_t *cursor,
+		       struct colink_range *pages);
 gfp_t colink_request_gfp(const struct colink_request *request);
 int colink_plan(struct colink_request *request, const struct colink_span *spans, u32 n);
 void colink_plan_free(struct colink_request *request);

@@ -72,16 +72,14 @@ void colink_opener_close(struct colink_opener *opener)
 	kref_put(&opener->refs, opener_free);
 }
 
-/* Reading ahead needs a page cache that the file system fills: not tmpfs, proc or DAX. */
+/* Only a file system that fills its page cache reads ahead: tmpfs, proc, sysfs, DAX do not. */
 static int check_file(struct file *file)
 {
-	const struct address_space_operations *ops = file->f_mapping->a_ops;
-
 	if (!(file->f_mode & FMODE_READ))
 		return -EBADF;
 	if (!S_ISREG(file_inode(file)->i_mode))
 		return -EINVAL;
-	if (IS_DAX(file->f_mapping->host) || !(ops->readahead || ops->read_folio))
+	if (IS_DAX(file->f_mapping->host) || !file->f_mapping->a_ops->readahead)
 		return -EOPNOTSUPP;
 	return 0;
 }

@@ -7,9 +7,6 @@
 #ifndef COLINK_TEST_H
 #define COLINK_TEST_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>

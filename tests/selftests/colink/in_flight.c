@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What becomes of reads in flight, on a disk that takes its time, when the device is
+ * closed, the region unregistered, the process killed, the module removed.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "colink_test.h"
+
+/* Some seconds at the slow disk's 200 reads a second, and more than its queue takes at once. */
+#define EXTENTS 600
+#define PAGES (2 * EXTENTS)
+
+FIXTURE(in_flight) {
+	struct rig rig;
+	struct colink_extent extents[EXTENTS];
+};
+
+FIXTURE_SETUP(in_flight)
+{
+	int i;
+
+	rig_open(&self->rig, slow_disk(), PAGES * PAGE);
+	for (i = 0; i < EXTENTS; i++)
+		self->extents[i] = pages_extent(2 * i, 1);
+}
+
+FIXTURE_TEARDOWN(in_flight)
+{
+	rig_close(&self->rig);
+}
+
+/* Ask without waiting, and see that it is under way but not done. */
+static void begin(const struct rig *rig, const struct colink_extent *extents, int event)
+{
+	struct colink_prefetch args = prefetch_args(rig->region, extents, EXTENTS);
+	struct disk_reads before = disk_reads(rig->file.fd);
+
+	args.flags = 0;
+	args.eventfd = event;
+	need(!prefetch(rig->device, &args), "COLINK_PREFETCH");
+	if (args.result.pages_issued != EXTENTS)
+		ksft_exit_fail_msg("%llu pages of %d issued\n", args.result.pages_issued, EXTENTS);
+	while (disk_reads(rig->file.fd).ios == before.ios)
+		usleep(1000);
+	if (disk_reads(rig->file.fd).ios - before.ios >= EXTENTS)
+		ksft_exit_fail_msg("the slow disk is too fast\n");
+}
+
+static bool signalled(int event, int milliseconds)
+{
+	struct pollfd wait = { .fd = event, .events = POLLIN };
+
+	return poll(&wait, 1, milliseconds) == 1;
+}
+
+TEST_F_TIMEOUT(in_flight, goes_on_by_itself, 120)
+{
+	int event = eventfd(0, 0);
+	__u64 times;
+
+	begin(&self->rig, self->extents, event);
+	EXPECT_FALSE(signalled(event, 0));
+	EXPECT_TRUE(signalled(event, 20000));
+	EXPECT_EQ(8, read(event, &times, 8));
+	EXPECT_EQ(1, times);
+	EXPECT_EQ(EXTENTS, count_resident(&self->rig.file));
+	for (int i = 0; i < PAGES; i += 2)
+		EXPECT_EQ(content(i), self->rig.file.map[i * PAGE]);
+}
+
+/* To wait is to wait for all pages, not only until they are asked for. */
+TEST_F_TIMEOUT(in_flight, waiting_is_for_the_end, 120)
+{
+	struct colink_prefetch args = prefetch_args(self->rig.region, self->extents, EXTENTS);
+	struct disk_reads before = disk_reads(self->rig.file.fd), after;
+
+	ASSERT_EQ(0, prefetch(self->rig.device, &args));
+	after = disk_reads(self->rig.file.fd);
+	EXPECT_EQ(EXTENTS, after.ios - before.ios);
+	EXPECT_EQ(EXTENTS, count_resident(&self->rig.file));
+}
+
+TEST_F_TIMEOUT(in_flight, close, 120)
+{
+	int event = eventfd(0, 0), other = open_device();
+
+	begin(&self->rig, self->extents, event);
+	close(self->rig.device);
+	EXPECT_TRUE(signalled(event, 20000));
+	/* What the disk had not been given is not read for nobody. */
+	EXPECT_GT(EXTENTS, count_resident(&self->rig.file));
+	EXPECT_LT(0, count_resident(&self->rig.file));
+	self->rig.device = other;
+}
+
+TEST_F_TIMEOUT(in_flight, unregister, 120)
+{
+	int event = eventfd(0, 0);
+
+	begin(&self->rig, self->extents, event);
+	EXPECT_EQ(0, ioctl(self->rig.device, COLINK_UNREGISTER, self->rig.region));
+	EXPECT_TRUE(signalled(event, 20000));
+	EXPECT_GT(EXTENTS, count_resident(&self->rig.file));
+}
+
+TEST_F_TIMEOUT(in_flight, killed_while_waiting, 120)
+{
+	struct colink_prefetch args = prefetch_args(self->rig.region, self->extents, EXTENTS);
+	struct disk_reads before = disk_reads(self->rig.file.fd);
+	pid_t child = fork();
+	int status;
+
+	if (!child)
+		_exit(prefetch(self->rig.device, &args) != 0);
+	while (disk_reads(self->rig.file.fd).ios == before.ios)
+		usleep(1000);
+	EXPECT_EQ(0, kill(child, SIGKILL));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_GT(EXTENTS, disk_reads(self->rig.file.fd).ios - before.ios);
+	/* The opener lives on, in this process, with all of its quota. */
+	EXPECT_EQ(0, prefetch(self->rig.device, &args));
+	EXPECT_EQ(EXTENTS, count_resident(&self->rig.file));
+}
+
+/* The module stays while it is open, and goes when its last reads have ended. */
+TEST_F_TIMEOUT(in_flight, module_removed, 120)
+{
+	int fd;
+
+	begin(&self->rig, self->extents, -1);
+	EXPECT_EQ(-EWOULDBLOCK, errno_of(syscall(SYS_delete_module, "colink", O_NONBLOCK)));
+	close(self->rig.device);
+	EXPECT_EQ(0, errno_of(syscall(SYS_delete_module, "colink", O_NONBLOCK)));
+	EXPECT_EQ(-ENOENT, errno_of(open("/dev/colink", O_RDWR)));
+
+	fd = open(getenv("COLINK_MODULE") ?: "colink.ko", O_RDONLY);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, syscall(SYS_finit_module, fd, "", 0));
+	close(fd);
+	self->rig.device = open_device();
+	self->rig.region = register_file(self->rig.device, self->rig.file.fd);
+	EXPECT_LT(0, self->rig.region);
+}
+
+TEST_HARNESS_MAIN
