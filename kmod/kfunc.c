@@ -11,6 +11,8 @@
  * The worker takes what has piled up, and plans and issues as one request what comes
  * from the same groups for the same region. All requests of BPF are speculative.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/module.h>

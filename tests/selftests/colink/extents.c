@@ -89,7 +89,7 @@ TEST_F(extents, at_random)
 	int i;
 
 	for (i = 0; i < 3000; i++) {
-		__u64 first = random_next(&state) % (PAGES - 16) * PAGE + random_next(&state) % PAGE;
+		__u64 first = random_next(&state) % ((PAGES - 16) * PAGE);
 		__u64 count = random_next(&state) % (8 * PAGE) + 1;
 
 		self->extents[i] = bytes_extent(first, count);

@@ -151,8 +151,11 @@ static void *fuzz(void *data)
 	};
 	struct fuzzer *fuzzer = data;
 
-	for (; fuzzer->done < CALLS; fuzzer->done++)
-		fuzzer->errors += calls[random_next(&fuzzer->state) % ARRAY_SIZE(calls)](fuzzer) < 0;
+	for (; fuzzer->done < CALLS; fuzzer->done++) {
+		int call = random_next(&fuzzer->state) % ARRAY_SIZE(calls);
+
+		fuzzer->errors += calls[call](fuzzer) < 0;
+	}
 	return NULL;
 }
 
