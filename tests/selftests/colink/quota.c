@@ -117,17 +117,18 @@ TEST_F(quota, bytes_in_flight)
 
 TEST_F(quota, requests)
 {
-	struct colink_extent extent = pages_extent(0, 1), other = pages_extent(2, 1);
-	struct colink_prefetch args = prefetch_args(self->rig.region, &extent, 1);
-	int before = parameter("max_requests", 1);
+	struct colink_extent extents[400], other = pages_extent(1, 1);
+	struct colink_prefetch args = prefetch_args(self->rig.region, extents, 400);
+	int before = parameter("max_requests", 1), i;
 
+	for (i = 0; i < 400; i++)
+		extents[i] = pages_extent(2 * i, 1);
 	args.flags = 0;
 	args.eventfd = self->event;
 	EXPECT_EQ(0, prefetch(self->rig.device, &args));
 	args = prefetch_args(self->rig.region, &other, 1);
 	EXPECT_EQ(-EDQUOT, prefetch(self->rig.device, &args));
 	wait_for(self->event);
-	usleep(10000);
 	EXPECT_EQ(0, prefetch(self->rig.device, &args));
 	parameter("max_requests", before);
 }
