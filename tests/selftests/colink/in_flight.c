@@ -35,19 +35,19 @@ FIXTURE_TEARDOWN(in_flight)
 }
 
 /* Ask without waiting, and see that it is under way but not done. */
-static void begin(const struct rig *rig, const struct colink_extent *extents, int event)
+static void begin(const struct rig *rig, const struct colink_extent *extents, __u32 n, int event)
 {
-	struct colink_prefetch args = prefetch_args(rig->region, extents, EXTENTS);
+	struct colink_prefetch args = prefetch_args(rig->region, extents, n);
 	struct disk_reads before = disk_reads(rig->file.fd);
 
 	args.flags = 0;
 	args.eventfd = event;
 	need(!prefetch(rig->device, &args), "COLINK_PREFETCH");
-	if (args.result.pages_issued != EXTENTS)
-		ksft_exit_fail_msg("%llu pages of %d issued\n", args.result.pages_issued, EXTENTS);
+	if (args.result.pages_issued != n)
+		ksft_exit_fail_msg("%llu pages of %u issued\n", args.result.pages_issued, n);
 	while (disk_reads(rig->file.fd).ios == before.ios)
 		usleep(1000);
-	if (disk_reads(rig->file.fd).ios - before.ios >= EXTENTS)
+	if (disk_reads(rig->file.fd).ios - before.ios >= n)
 		ksft_exit_fail_msg("the slow disk is too fast\n");
 }
 
@@ -63,7 +63,7 @@ TEST_F_TIMEOUT(in_flight, goes_on_by_itself, 120)
 	int event = eventfd(0, 0);
 	__u64 times;
 
-	begin(&self->rig, self->extents, event);
+	begin(&self->rig, self->extents, EXTENTS, event);
 	EXPECT_FALSE(signalled(event, 0));
 	EXPECT_TRUE(signalled(event, 20000));
 	EXPECT_EQ(8, read(event, &times, 8));
@@ -85,11 +85,23 @@ TEST_F_TIMEOUT(in_flight, waiting_is_for_the_end, 120)
 	EXPECT_EQ(EXTENTS, count_resident(&self->rig.file));
 }
 
+/* Pages that somebody else is reading are waited for as well. */
+TEST_F_TIMEOUT(in_flight, waiting_for_what_another_reads, 120)
+{
+	struct colink_prefetch args = prefetch_args(self->rig.region, self->extents, 200);
+
+	begin(&self->rig, self->extents, 200, -1);
+	usleep(50000);
+	ASSERT_EQ(0, prefetch(self->rig.device, &args));
+	EXPECT_LT(0, args.result.pages_resident);
+	EXPECT_EQ(200, count_resident(&self->rig.file));
+}
+
 TEST_F_TIMEOUT(in_flight, close, 120)
 {
 	int event = eventfd(0, 0), other = open_device();
 
-	begin(&self->rig, self->extents, event);
+	begin(&self->rig, self->extents, EXTENTS, event);
 	close(self->rig.device);
 	EXPECT_TRUE(signalled(event, 20000));
 	/* What the disk had not been given is not read for nobody. */
@@ -102,7 +114,7 @@ TEST_F_TIMEOUT(in_flight, unregister, 120)
 {
 	int event = eventfd(0, 0);
 
-	begin(&self->rig, self->extents, event);
+	begin(&self->rig, self->extents, EXTENTS, event);
 	EXPECT_EQ(0, ioctl(self->rig.device, COLINK_UNREGISTER, self->rig.region));
 	EXPECT_TRUE(signalled(event, 20000));
 	EXPECT_GT(EXTENTS, count_resident(&self->rig.file));
@@ -133,7 +145,7 @@ TEST_F_TIMEOUT(in_flight, module_removed, 120)
 {
 	int fd;
 
-	begin(&self->rig, self->extents, -1);
+	begin(&self->rig, self->extents, EXTENTS, -1);
 	EXPECT_EQ(-EWOULDBLOCK, errno_of(syscall(SYS_delete_module, "colink", O_NONBLOCK)));
 	close(self->rig.device);
 	EXPECT_EQ(0, errno_of(syscall(SYS_delete_module, "colink", O_NONBLOCK)));
