@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The policy: who touches a slot will soon want those that it is linked to.
+ *
+ * A buffered read or a page fault of a file in the map is mapped to the layer and slot
+ * it touches last. From there links are followed while the product of their strengths,
+ * the chance that the whole run fires, is over the threshold. The module is asked for
+ * that run, and for what is missing of the touched bundle itself; it drops what is
+ * resident already, and never makes us wait.
+ *
+ * Seen are reads that go through filemap_read() (read, pread, io_uring; not splice) and
+ * faults that reach filemap_fault(): pages that are resident are often mapped without
+ * one. Reads of other files cost a look into a hash table.
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "link_prefetch.h"
+
+/* Halvings of the largest number of layers, 4096, down to one. */
+#define SEARCH_STEPS 12
+
+#define ENOENT 2
+#define EAGAIN 11
+
+char LICENSE[] SEC("license") = "GPL";
+
+extern int bpf_colink_prefetch(u32 region, u32 layer, u64 first, u64 count) __ksym;
+
+/* Pages of the kernel that runs: 4096 bytes unless the loader says otherwise. */
+const volatile __u32 page_size = 4096;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LINK_MAX_FILES);
+	__type(key, struct link_file);
+	__type(value, struct link_region);
+} files SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct link_layer);
+} layers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct link_hint);
+} hints SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct link_policy);
+} policy SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LINK_COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps");
+
+/* Per CPU, and atomic even so: another task may run in the middle of the program. */
+static void count(enum link_counter counter, __u64 by)
+{
+	__u32 index = counter;
+	__u64 *own = bpf_map_lookup_elem(&counters, &index);
+
+	if (own)
+		__sync_fetch_and_add(own, by);
+}
+
+static struct link_region *region_of(const struct inode *inode)
+{
+	struct link_file file = { .inode = inode->i_ino, .device = inode->i_sb->s_dev };
+
+	return bpf_map_lookup_elem(&files, &file);
+}
+
+/* The layer wanted is one of [low, high). */
+struct search {
+	__u64 position;
+	__u32 low;
+	__u32 high;
+};
+
+static long halve(__u32 step, struct search *search)
+{
+	__u32 middle = search->low + (search->high - search->low) / 2;
+	struct link_layer *layer;
+
+	if (middle == search->low)
+		return 1;
+	layer = bpf_map_lookup_elem(&layers, &middle);
+	if (!layer)
+		return 1;
+	if (layer->offset <= search->position)
+		search->low = middle;
+	else
+		search->high = middle;
+	return 0;
+}
+
+/* The layer that a position of the file is in; NULL when in none. */
+static struct link_layer *layer_at(const struct link_region *region, __u64 position)
+{
+	struct search search = {
+		.position = position,
+		.low = region->first_layer,
+		.high = region->first_layer + region->n_layers,
+	};
+	struct link_layer *layer;
+
+	bpf_loop(SEARCH_STEPS, halve, &search, 0);
+	layer = bpf_map_lookup_elem(&layers, &search.low);
+	if (!layer || !region->n_layers || !layer->stride || position < layer->offset ||
+	    (position - layer->offset) / layer->stride >= layer->slots)
+		return NULL;
+	return layer;
+}
+
+/* Links followed so far, from the slot whose hint is the first. */
+struct walk {
+	__u32 first_hint;
+	__u32 followed;
+	__u64 product;
+	__u64 threshold;
+};
+
+static long follow(__u32 step, struct walk *walk)
+{
+	__u32 index = walk->first_hint + step;
+	struct link_hint *hint = bpf_map_lookup_elem(&hints, &index);
+
+	if (!hint)
+		return 1;
+	walk->product = walk->product * hint->strength >> LINK_STRENGTH_BITS;
+	if (walk->product <= walk->threshold)
+		return 1;
+	walk->followed++;
+	return 0;
+}
+
+/* How many slots behind this one are likely enough to be wanted with it. */
+static __u32 run_behind(const struct link_layer *layer, __u32 slot)
+{
+	struct walk walk = { .first_hint = layer->first_hint + slot, .product = LINK_ONE };
+	__u32 only = 0, most = layer->slots - 1 - slot;
+	struct link_policy *now = bpf_map_lookup_elem(&policy, &only);
+
+	if (!now)
+		return 0;
+	walk.threshold = now->threshold;
+	if (most > now->max_run)
+		most = now->max_run;
+	bpf_loop(most, follow, &walk, 0);
+	return walk.followed;
+}
+
+static void ask(const struct link_region *region, const struct link_layer *layer, __u32 first,
+		__u32 slots)
+{
+	int error = bpf_colink_prefetch(region->region, layer->number, first, slots);
+
+	if (!error) {
+		count(LINK_ASKED, 1);
+		count(LINK_SLOTS, slots);
+	} else if (error == -EAGAIN) {
+		count(LINK_DROPPED, 1);
+	} else if (error == -ENOENT) {
+		count(LINK_GONE, 1);
+	} else {
+		count(LINK_REFUSED, 1);
+	}
+}
+
+/* Byte `position` is wanted; all up to `end` comes in without us. */
+static void touched(const struct link_region *region, __u64 position, __u64 end)
+{
+	struct link_layer *layer = layer_at(region, position);
+	__u32 slot, slots;
+
+	if (!layer) {
+		count(LINK_OUTSIDE, 1);
+		return;
+	}
+	slot = (position - layer->offset) / layer->stride;
+	slots = run_behind(layer, slot);
+	if (end < layer->offset + (__u64)(slot + 1) * layer->stride)
+		slots++; /* the rest of this one */
+	else
+		slot++;
+	if (slots)
+		ask(region, layer, slot, slots);
+	else
+		count(LINK_WEAK, 1);
+}
+
+SEC("fentry/filemap_read")
+int BPF_PROG(on_read, struct kiocb *iocb, struct iov_iter *iter)
+{
+	struct inode *inode = iocb->ki_filp->f_inode;
+	__u64 begin = iocb->ki_pos, end = begin + iter->count;
+	__u64 size = inode->i_size;
+	struct link_region *region = region_of(inode);
+
+	if (!region)
+		return 0;
+	if (end > size)
+		end = size;
+	if (end <= begin)
+		return 0;
+	count(LINK_READS, 1);
+	touched(region, end - 1, end);
+	return 0;
+}
+
+SEC("fentry/filemap_fault")
+int BPF_PROG(on_fault, struct vm_fault *fault)
+{
+	struct link_region *region = region_of(fault->vma->vm_file->f_inode);
+	__u64 page = (__u64)fault->pgoff * page_size;
+
+	if (!region)
+		return 0;
+	count(LINK_FAULTS, 1);
+	touched(region, page + fault->real_address % page_size, page + page_size);
+	return 0;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The maps of link_prefetch, as the program and whoever loads it see them.
+ *
+ *   files     link_file -> link_region     which files, and where their layers are
+ *   layers    index -> link_layer          those of a file together, by rising offset
+ *   hints     index -> link_hint           those of a layer together, by slot
+ *   policy    0 -> link_policy             may be changed while the program runs
+ *   counters  link_counter -> u64, per CPU what it decided, since it was loaded
+ *
+ * The loader sets the sizes of layers and hints before it loads, fills them, and adds
+ * the file last: a file that is in the map is complete.
+ */
+#ifndef LINK_PREFETCH_H
+#define LINK_PREFETCH_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define LINK_MAX_FILES 64
+
+/* Strengths and thresholds are shares of LINK_ONE. */
+#define LINK_STRENGTH_BITS 16
+#define LINK_ONE (1U << LINK_STRENGTH_BITS)
+
+/*
+ * The inode and the device of its file system. That is stat(2)'s, but for file systems
+ * that show one of their own per subvolume (btrfs): theirs is in /proc/self/mountinfo.
+ */
+struct link_file {
+	__u64 inode;
+	__u32 device;	/* LINK_DEVICE() */
+	__u32 reserved; /* 0 */
+};
+
+/* A device as the kernel has it inside. */
+#define LINK_DEVICE(major, minor) ((__u32)(major) << 20 | (minor))
+
+struct link_region {
+	__u32 region;	   /* id that COLINK_REGISTER returned */
+	__u32 n_layers;	   /* at most COLINK_MAX_LAYERS */
+	__u32 first_layer; /* index into layers */
+	__u32 reserved;	   /* 0 */
+};
+
+struct link_layer {
+	__u64 offset;
+	__u32 stride;
+	__u32 slots;
+	__u32 number;	  /* as registered with the module */
+	__u32 first_hint; /* index into hints, of slot 0 */
+};
+
+struct link_hint {
+	__u32 strength;	 /* of the link from this slot to the next, 0 .. LINK_ONE */
+	__u32 frequency; /* share of tokens that activate the slot, 0 .. LINK_ONE */
+};
+
+struct link_policy {
+	__u32 threshold; /* follow while the product is over this; LINK_ONE: never */
+	__u32 max_run;	 /* most slots to follow */
+};
+
+/* Every read and fault of a file in the map ends as exactly one of those from OUTSIDE on. */
+enum link_counter {
+	LINK_READS,
+	LINK_FAULTS,
+	LINK_SLOTS,	/* that were asked for */
+	LINK_OUTSIDE,	/* of all layers */
+	LINK_WEAK,	/* nothing to ask for: the first link is not over the threshold */
+	LINK_ASKED,	/* the module took it */
+	LINK_DROPPED,	/* the module's queue was full */
+	LINK_GONE,	/* the module no longer has the region */
+	LINK_REFUSED,	/* the module's geometry is another, or another error */
+	LINK_COUNTERS
+};
+
+#endif /* LINK_PREFETCH_H */
