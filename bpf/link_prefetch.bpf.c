@@ -8,6 +8,11 @@
  * that run, and for what is missing of the touched bundle itself; it drops what is
  * resident already, and never makes us wait.
  *
+ * A touch of another layer than the last of that file enters the layer: the module is
+ * asked for the hottest runs of the one that is computed next, too. One program at a
+ * time computes with a file, so that this is kept per file; were there two, they would
+ * ask more often than needed.
+ *
  * Seen are reads that go through filemap_read() (read, pread, io_uring; not splice) and
  * faults that reach filemap_fault(): pages that are resident are often mapped without
  * one. Reads of other files cost a look into a hash table.
@@ -53,6 +58,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct link_hint);
 } hints SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct link_run);
+} hot_runs SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -183,8 +195,49 @@ static void ask(const struct link_region *region, const struct link_layer *layer
 	}
 }
 
+/* The hot runs of a layer that are being asked for. */
+struct hot {
+	__u32 region;
+	__u32 layer;
+	__u32 first;
+};
+
+static long ask_hot(__u32 step, struct hot *hot)
+{
+	__u32 index = hot->first + step;
+	struct link_run *run = bpf_map_lookup_elem(&hot_runs, &index);
+
+	if (!run)
+		return 1;
+	if (bpf_colink_prefetch(hot->region, hot->layer, run->first, run->slots))
+		count(LINK_HOT_DENIED, 1);
+	else
+		count(LINK_HOT_ASKED, 1);
+	return 0;
+}
+
+/* Ask for the hottest runs of the next layer, once, while this one is computed. */
+static void enter(struct link_region *region, const struct link_layer *layer)
+{
+	__u32 only = 0, next_index = layer->next, most;
+	struct link_policy *now = bpf_map_lookup_elem(&policy, &only);
+	struct link_layer *next = bpf_map_lookup_elem(&layers, &next_index);
+	struct hot hot = { .region = region->region };
+
+	if (region->entered == layer->number + 1 || !now || !next)
+		return;
+	region->entered = layer->number + 1;
+	count(LINK_ENTERED, 1);
+	hot.layer = next->number;
+	hot.first = next->first_hot;
+	most = next->n_hot;
+	if (most > now->max_hot)
+		most = now->max_hot;
+	bpf_loop(most, ask_hot, &hot, 0);
+}
+
 /* Byte `position` is wanted; all up to `end` comes in without us. */
-static void touched(const struct link_region *region, __u64 position, __u64 end)
+static void touched(struct link_region *region, __u64 position, __u64 end)
 {
 	struct link_layer *layer = layer_at(region, position);
 	__u32 slot, slots;
@@ -203,6 +256,7 @@ static void touched(const struct link_region *region, __u64 position, __u64 end)
 		ask(region, layer, slot, slots);
 	else
 		count(LINK_WEAK, 1);
+	enter(region, layer);
 }
 
 SEC("fentry/filemap_read")

@@ -5,11 +5,12 @@
  *   files     link_file -> link_region     which files, and where their layers are
  *   layers    index -> link_layer          those of a file together, by rising offset
  *   hints     index -> link_hint           those of a layer together, by slot
+ *   hot_runs  index -> link_run            those of a layer together, the hottest first
  *   policy    0 -> link_policy             may be changed while the program runs
  *   counters  link_counter -> u64, per CPU what it decided, since it was loaded
  *
- * The loader sets the sizes of layers and hints before it loads, fills them, and adds
- * the file last: a file that is in the map is complete.
+ * The loader sets the sizes of layers, hints and hot_runs before it loads, fills them, and
+ * adds the file last: a file that is in the map is complete.
  */
 #ifndef LINK_PREFETCH_H
 #define LINK_PREFETCH_H
@@ -41,7 +42,7 @@ struct link_region {
 	__u32 region;	   /* id that COLINK_REGISTER returned */
 	__u32 n_layers;	   /* at most COLINK_MAX_LAYERS */
 	__u32 first_layer; /* index into layers */
-	__u32 reserved;	   /* 0 */
+	__u32 entered;	   /* the program's own: number + 1 of the layer touched last; 0 */
 };
 
 struct link_layer {
@@ -50,6 +51,10 @@ struct link_layer {
 	__u32 slots;
 	__u32 number;	  /* as registered with the module */
 	__u32 first_hint; /* index into hints, of slot 0 */
+	__u32 first_hot;  /* index into hot_runs */
+	__u32 n_hot;
+	__u32 next;	  /* index into layers, of the one that is computed after this */
+	__u32 reserved;	  /* 0 */
 };
 
 struct link_hint {
@@ -57,16 +62,26 @@ struct link_hint {
 	__u32 frequency; /* share of tokens that activate the slot, 0 .. LINK_ONE */
 };
 
+struct link_run {
+	__u32 first;
+	__u32 slots;
+};
+
 struct link_policy {
 	__u32 threshold; /* follow while the product is over this; LINK_ONE: never */
 	__u32 max_run;	 /* most slots to follow */
+	__u32 max_hot;	 /* most runs of the next layer to ask for when one is entered */
+	__u32 reserved;	 /* 0 */
 };
 
 /* Every read and fault of a file in the map ends as exactly one of those from OUTSIDE on. */
 enum link_counter {
 	LINK_READS,
 	LINK_FAULTS,
-	LINK_SLOTS,	/* that were asked for */
+	LINK_SLOTS,	/* that were asked for by following links */
+	LINK_ENTERED,	/* layers, with another layer of the file touched before */
+	LINK_HOT_ASKED,	/* runs of the next layer that the module took */
+	LINK_HOT_DENIED, /* and that it did not */
 	LINK_OUTSIDE,	/* of all layers */
 	LINK_WEAK,	/* nothing to ask for: the first link is not over the threshold */
 	LINK_ASKED,	/* the module took it */

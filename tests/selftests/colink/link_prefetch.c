@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The policy in BPF: a read or a fault of a registered file brings in the run that is
- * linked to the slot touched, as far as the strengths say and no further; files that
- * are not registered are left alone; every decision is counted.
+ * linked to the slot touched, as far as the strengths say and no further; a layer that
+ * is entered, the hottest runs of the next; files that are not registered are left alone;
+ * every decision is counted.
  */
+#include <sys/wait.h>
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
@@ -13,6 +16,10 @@
 
 #define PAGES 1024
 #define SHARE(percent) (LINK_ONE * (percent) / 100)
+
+/* Entries of layers and hot_runs: of the fixture's layers, then a test's own. */
+#define MAX_LAYERS 103
+#define MAX_HOT 4
 
 /* One slot a page; three pages a slot; four slots a page. */
 enum { PAGED, LARGE, SMALL, LAYERS };
@@ -49,11 +56,32 @@ static void *map_of(const struct bpf_map *map, size_t bytes)
 	return memory;
 }
 
-/* What the loader of a linked file does: geometry and hints first, then the file. */
-static void add_file(struct link_prefetch *bpf, int fd, int region, struct link_file *key)
+static void set_layer(struct link_prefetch *bpf, __u32 index, const struct link_layer *layer)
 {
-	struct link_region value = { .region = region, .n_layers = LAYERS };
+	need(!bpf_map_update_elem(bpf_map__fd(bpf->maps.layers), &index, layer, 0), "layers");
+}
+
+static void set_hot_run(struct link_prefetch *bpf, __u32 index, struct link_run run)
+{
+	need(!bpf_map_update_elem(bpf_map__fd(bpf->maps.hot_runs), &index, &run, 0), "hot_runs");
+}
+
+static void add_file(struct link_prefetch *bpf, int fd, const struct link_region *region,
+		     struct link_file *key)
+{
 	struct stat status;
+
+	need(!fstat(fd, &status), "fstat");
+	*key = (struct link_file){
+		.inode = status.st_ino,
+		.device = LINK_DEVICE(major(status.st_dev), minor(status.st_dev)),
+	};
+	need(!bpf_map_update_elem(bpf_map__fd(bpf->maps.files), key, region, 0), "files");
+}
+
+/* The first layer is computed after the last; only it and LARGE have hot runs. */
+static void fill_maps(struct link_prefetch *bpf)
+{
 	__u32 i;
 
 	for (i = 0; i < LAYERS; i++) {
@@ -63,20 +91,34 @@ static void add_file(struct link_prefetch *bpf, int fd, int region, struct link_
 			.slots = layers[i].slots,
 			.number = i,
 			.first_hint = first_hint(i),
+			.first_hot = i == PAGED ? 3 : 0,
+			.n_hot = i == PAGED ? 1 : i == LARGE ? 3 : 0,
+			.next = (i + 1) % LAYERS,
 		};
-		need(!bpf_map_update_elem(bpf_map__fd(bpf->maps.layers), &i, &layer, 0), "layers");
+		set_layer(bpf, i, &layer);
 	}
-	need(!fstat(fd, &status), "fstat");
-	*key = (struct link_file){
-		.inode = status.st_ino,
-		.device = LINK_DEVICE(major(status.st_dev), minor(status.st_dev)),
-	};
-	need(!bpf_map_update_elem(bpf_map__fd(bpf->maps.files), key, &value, 0), "files");
+	set_hot_run(bpf, 0, (struct link_run){ 5, 2 });
+	set_hot_run(bpf, 1, (struct link_run){ 50, 1 });
+	set_hot_run(bpf, 2, (struct link_run){ 99, 2 }); /* beyond the layer */
+	set_hot_run(bpf, 3, (struct link_run){ 0, 1 });
+}
+
+static struct link_prefetch *load(void)
+{
+	struct link_prefetch *bpf = link_prefetch__open();
+
+	need(bpf, "open skeleton");
+	need(!bpf_map__set_max_entries(bpf->maps.layers, MAX_LAYERS), "set_max_entries");
+	need(!bpf_map__set_max_entries(bpf->maps.hot_runs, MAX_HOT), "set_max_entries");
+	need(!bpf_map__set_max_entries(bpf->maps.hints, first_hint(LAYERS)), "set_max_entries");
+	need(!link_prefetch__load(bpf), "load");
+	return bpf;
 }
 
 FIXTURE_SETUP(link_prefetch)
 {
 	const size_t hints_bytes = first_hint(LAYERS) * sizeof(struct link_hint);
+	struct link_region region;
 
 	if (access("/sys/kernel/btf/colink", F_OK))
 		SKIP(exit(KSFT_SKIP), "the module has no BTF: programs cannot call it");
@@ -86,16 +128,13 @@ FIXTURE_SETUP(link_prefetch)
 	/* A read must not bring in its neighbours either. */
 	need(!posix_fadvise(self->rig.file.fd, 0, 0, POSIX_FADV_RANDOM), "fadvise");
 
-	self->bpf = link_prefetch__open();
-	need(self->bpf, "open skeleton");
-	need(!bpf_map__set_max_entries(self->bpf->maps.layers, LAYERS), "set_max_entries");
-	need(!bpf_map__set_max_entries(self->bpf->maps.hints, first_hint(LAYERS)),
-	     "set_max_entries");
-	need(!link_prefetch__load(self->bpf), "load");
+	self->bpf = load();
 	self->hints = map_of(self->bpf->maps.hints, hints_bytes);
 	self->policy = map_of(self->bpf->maps.policy, sizeof(*self->policy));
 	*self->policy = (struct link_policy){ .threshold = SHARE(50), .max_run = 1000 };
-	add_file(self->bpf, self->rig.file.fd, self->region, &self->key);
+	fill_maps(self->bpf);
+	region = (struct link_region){ .region = self->region, .n_layers = LAYERS };
+	add_file(self->bpf, self->rig.file.fd, &region, &self->key);
 	need(!link_prefetch__attach(self->bpf), "attach");
 }
 
@@ -148,15 +187,14 @@ static void touch_at(const struct test_file *file, size_t position)
 }
 
 /*
- * Are pages [first, first + n) resident soon, and no others? What was asked for too much
- * would come with the same request, so that a moment more shows it.
+ * Are exactly the wanted pages resident soon? What was asked for too much would come
+ * with the same request, so that a moment more shows it.
  */
-static bool only_resident(const struct test_file *file, size_t first, size_t n)
+static bool becomes(const struct test_file *file, const __u8 *want)
 {
-	__u8 want[PAGES] = { 0 }, vector[PAGES];
+	__u8 vector[PAGES];
 	int tries;
 
-	memset(&want[first], 1, n);
 	for (tries = 0; tries < 500; tries++) {
 		resident(file, vector);
 		if (!memcmp(want, vector, PAGES))
@@ -166,6 +204,14 @@ static bool only_resident(const struct test_file *file, size_t first, size_t n)
 	usleep(100000);
 	resident(file, vector);
 	return !memcmp(want, vector, PAGES);
+}
+
+static bool only_resident(const struct test_file *file, size_t first, size_t n)
+{
+	__u8 want[PAGES] = { 0 };
+
+	memset(&want[first], 1, n);
+	return becomes(file, want);
 }
 
 TEST_F(link_prefetch, read_follows_links)
@@ -333,6 +379,122 @@ TEST_F(link_prefetch, region_gone)
 	need(!bpf_map_delete_elem(bpf_map__fd(self->bpf->maps.files), &self->key), "delete");
 	read_at(&self->rig.file, 16 * PAGE, PAGE);
 	EXPECT_EQ(1, counted(self->bpf, LINK_READS));
+}
+
+TEST_F(link_prefetch, hot_runs_of_the_next_layer)
+{
+	__u8 want[PAGES] = { 0 };
+
+	self->policy->max_hot = 3;
+	read_at(&self->rig.file, 20 * PAGE, PAGE);
+	want[20] = 1;
+	memset(&want[300 + 5 * 3], 1, 2 * 3);
+	memset(&want[300 + 50 * 3], 1, 3);
+	EXPECT_TRUE(becomes(&self->rig.file, want));
+	EXPECT_EQ(1, counted(self->bpf, LINK_ENTERED));
+	EXPECT_EQ(2, counted(self->bpf, LINK_HOT_ASKED));
+	EXPECT_EQ(1, counted(self->bpf, LINK_HOT_DENIED));
+
+	/* Only when the layer is entered. */
+	evict(&self->rig.file);
+	read_at(&self->rig.file, 22 * PAGE, PAGE);
+	EXPECT_TRUE(only_resident(&self->rig.file, 22, 1));
+	EXPECT_EQ(1, counted(self->bpf, LINK_ENTERED));
+
+	/* The first layer follows the last. */
+	evict(&self->rig.file);
+	touch_at(&self->rig.file, 701 * PAGE);
+	memset(want, 0, PAGES);
+	want[16] = 1;
+	want[701] = 1;
+	EXPECT_TRUE(becomes(&self->rig.file, want));
+	EXPECT_EQ(2, counted(self->bpf, LINK_ENTERED));
+
+	/* As many as the policy allows. */
+	evict(&self->rig.file);
+	self->policy->max_hot = 1;
+	read_at(&self->rig.file, 20 * PAGE, PAGE);
+	memset(want, 0, PAGES);
+	want[20] = 1;
+	memset(&want[300 + 5 * 3], 1, 2 * 3);
+	EXPECT_TRUE(becomes(&self->rig.file, want));
+	EXPECT_EQ(3, counted(self->bpf, LINK_ENTERED));
+	EXPECT_TRUE(balanced(self->bpf));
+}
+
+/* Layers of ten pages each, from where the map has those of another file before them. */
+TEST_F(link_prefetch, hundred_layers)
+{
+	struct link_region region = { .n_layers = 100, .first_layer = LAYERS };
+	struct colink_layer many[100];
+	__u8 want[PAGES] = { 0 };
+	__u32 i;
+
+	set_strengths(self->hints, PAGED, 0, 10, LINK_ONE);
+	for (i = 0; i < 100; i++) {
+		struct link_layer layer = { i * 10 * PAGE, PAGE, 10, i, .next = LAYERS };
+
+		many[i] = (struct colink_layer){ i * 10 * PAGE, PAGE, 10 };
+		set_layer(self->bpf, LAYERS + i, &layer);
+		memset(&want[10 * i + 3], 1, 7);
+	}
+	region.region = register_layers(self->rig.device, self->rig.file.fd, many, 100);
+	ASSERT_LT(0, (int)region.region);
+	add_file(self->bpf, self->rig.file.fd, &region, &self->key);
+	for (i = 0; i < 100; i++)
+		read_at(&self->rig.file, (10 * i + 3) * PAGE, PAGE);
+	EXPECT_TRUE(becomes(&self->rig.file, want));
+	EXPECT_EQ(100, counted(self->bpf, LINK_ENTERED));
+	EXPECT_EQ(600, counted(self->bpf, LINK_SLOTS));
+	EXPECT_TRUE(balanced(self->bpf));
+}
+
+/* Reads and touches pages at random until it is killed; ends with 1 on wrong content. */
+static void read_for_ever(const struct test_file *file, __u64 seed)
+{
+	for (;;) {
+		size_t page = random_next(&seed) % PAGES;
+		__u8 byte;
+
+		if (pread(file->fd, &byte, 1, page * PAGE) != 1 || byte != content(page))
+			_exit(1);
+		page = random_next(&seed) % PAGES;
+		if (file->map[page * PAGE] != content(page))
+			_exit(1);
+	}
+}
+
+TEST_F(link_prefetch, attached_and_detached_under_readers)
+{
+	pid_t readers[4];
+	int i, status;
+
+	set_strengths(self->hints, PAGED, 0, first_hint(LAYERS), SHARE(90));
+	self->policy->max_hot = 2;
+	for (i = 0; i < 4; i++) {
+		readers[i] = fork();
+		need(readers[i] >= 0, "fork");
+		if (!readers[i]) {
+			/* A link is attached as long as anybody has it open. */
+			link_prefetch__detach(self->bpf);
+			read_for_ever(&self->rig.file, i + 1);
+		}
+	}
+	for (i = 0; i < 8; i++) {
+		posix_fadvise(self->rig.file.fd, 0, 0, POSIX_FADV_DONTNEED);
+		usleep(100000);
+		link_prefetch__detach(self->bpf);
+		usleep(20000);
+		ASSERT_EQ(0, link_prefetch__attach(self->bpf));
+	}
+	for (i = 0; i < 4; i++) {
+		kill(readers[i], SIGKILL);
+		ASSERT_EQ(readers[i], waitpid(readers[i], &status, 0));
+		EXPECT_TRUE(WIFSIGNALED(status));
+	}
+	EXPECT_LT(0, counted(self->bpf, LINK_ASKED));
+	EXPECT_LT(0, counted(self->bpf, LINK_READS));
+	EXPECT_TRUE(balanced(self->bpf));
 }
 
 TEST_HARNESS_MAIN
