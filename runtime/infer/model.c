@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "infer/model.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,27 +76,15 @@ static void set_field(struct model *model, const struct model_tensor *tensor, co
 /* slot -> neuron has to be a permutation, since it is used as an index. */
 static int check_neurons(const struct model *model, struct error *err)
 {
-	uint32_t n = model->config.n_ffn;
-	bool *seen = malloc(n);
+	uint32_t *slot_of = malloc(model->config.n_ffn * sizeof(*slot_of));
 	int ret = 0;
 
-	if (!seen)
+	if (!slot_of)
 		return error_no_memory(err, "a layer's neurons");
-	for (uint32_t layer = 0; layer < model->config.n_layers && ret == 0; layer++) {
-		memset(seen, 0, n);
-		for (uint32_t slot = 0; slot < n; slot++) {
-			uint32_t neuron = model->layers[layer].neuron[slot];
-
-			if (neuron >= n || seen[neuron]) {
-				ret = error_set(err, -EINVAL, "%s: layer %u: slot %u: neuron %u is "
-						"out of range or there twice",
-						gguf_path(model->file->gguf), layer, slot, neuron);
-				break;
-			}
-			seen[neuron] = true;
-		}
-	}
-	free(seen);
+	for (uint32_t layer = 0; layer < model->config.n_layers && ret == 0; layer++)
+		ret = model_file_invert(model->file, layer, model->layers[layer].neuron, slot_of,
+					err);
+	free(slot_of);
 	return ret;
 }
 

@@ -49,25 +49,13 @@ static int read_old(const struct pack *pack, enum model_tensor_id id, uint32_t l
 /* Find out where the layer's neurons are in the model. */
 static int read_old_slots(struct pack *pack, uint32_t layer, struct error *err)
 {
-	uint32_t n = pack->config.n_ffn;
-	void *data;
-	const uint32_t *neuron;
+	void *neuron;
 	int ret;
 
-	ret = read_old(pack, MODEL_HINT_NEURON, layer, &data, err);
-	if (ret < 0)
-		return ret;
-	neuron = data;
-	memset(pack->old_slot, 0xff, n * sizeof(pack->old_slot[0]));
-	for (uint32_t slot = 0; slot < n && ret == 0; slot++) {
-		if (neuron[slot] >= n || pack->old_slot[neuron[slot]] != UINT32_MAX)
-			ret = error_set(err, -EINVAL, "%s: layer %u: slot %u: neuron %u is out of "
-					"range or there twice", gguf_path(pack->model->gguf), layer,
-					slot, neuron[slot]);
-		else
-			pack->old_slot[neuron[slot]] = slot;
-	}
-	free(data);
+	ret = read_old(pack, MODEL_HINT_NEURON, layer, &neuron, err);
+	if (ret == 0)
+		ret = model_file_invert(pack->model, layer, neuron, pack->old_slot, err);
+	free(neuron);
 	return ret;
 }
 

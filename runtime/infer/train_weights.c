@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "infer/train_weights.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,29 +66,26 @@ static float norm(const uint16_t *halves, size_t n)
 	return (float)sqrt(sum);
 }
 
-/* A neuron listed twice means that another is not: its norm is still unset, below 0. */
 static int order_by_neuron(const struct model_file *model, uint32_t layer,
 			   const struct slots *slots, struct train_weights *weights,
 			   struct error *err)
 {
 	size_t d = model->config.d_model, n = model->config.n_ffn;
+	uint32_t *slot_of = malloc(n * sizeof(*slot_of));
+	int ret;
 
-	for (size_t j = 0; j < n; j++)
-		weights->column_norm[j] = -1;
-	for (size_t s = 0; s < n; s++) {
-		const uint16_t *bundle = slots->bundles + s * 2 * d;
-		uint32_t j = slots->neuron[s];
+	if (!slot_of)
+		return error_no_memory(err, "a layer's neurons");
+	ret = model_file_invert(model, layer, slots->neuron, slot_of, err);
+	for (size_t j = 0; j < n && ret == 0; j++) {
+		const uint16_t *bundle = slots->bundles + slot_of[j] * 2 * d;
 
-		if (j >= n || weights->column_norm[j] >= 0)
-			return error_set(err, -EINVAL,
-					 "%s: layer %" PRIu32 ": slot %zu has neuron %" PRIu32
-					 ", out of range or for the second time",
-					 gguf_path(model->gguf), layer, s, j);
 		memcpy(weights->up + j * d, bundle, d * sizeof(uint16_t));
-		weights->up_bias[j] = slots->up_bias[s];
+		weights->up_bias[j] = slots->up_bias[slot_of[j]];
 		weights->column_norm[j] = norm(bundle + d, d);
 	}
-	return 0;
+	free(slot_of);
+	return ret;
 }
 
 int train_weights_read(const struct model_file *model, uint32_t layer,

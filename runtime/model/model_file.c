@@ -220,6 +220,23 @@ int model_file_read(const struct model_file *file, size_t tensor, void *data, st
 	return ret;
 }
 
+int model_file_invert(const struct model_file *file, uint32_t layer, const uint32_t *neuron,
+		      uint32_t *slot_of, struct error *err)
+{
+	uint32_t n = file->config.n_ffn;
+
+	memset(slot_of, 0xff, n * sizeof(slot_of[0]));
+	for (uint32_t slot = 0; slot < n; slot++) {
+		if (neuron[slot] >= n || slot_of[neuron[slot]] != UINT32_MAX)
+			return error_set(err, -EINVAL,
+					 "%s: layer %" PRIu32 ": slot %" PRIu32 ": neuron %" PRIu32
+					 " is out of range or there twice",
+					 gguf_path(file->gguf), layer, slot, neuron[slot]);
+		slot_of[neuron[slot]] = slot;
+	}
+	return 0;
+}
+
 static void write_config(struct gguf_writer *writer, const struct model_config *config)
 {
 	gguf_writer_u32(writer, ARCHITECTURE ".block_count", config->n_layers);

@@ -57,6 +57,14 @@ size_t model_file_find(const struct model_file *file, enum model_tensor_id id, u
 int model_file_read(const struct model_file *file, size_t tensor, void *data, struct error *err);
 
 /*
+ * Where a layer's neurons are: slot_of[neuron] = slot, the inverse of neuron[slot],
+ * both (n_ffn). -EINVAL, with the slot, unless `neuron` is a permutation: files are
+ * not trusted to hold one, and it is used as an index.
+ */
+int model_file_invert(const struct model_file *file, uint32_t layer, const uint32_t *neuron,
+		      uint32_t *slot_of, struct error *err);
+
+/*
  * Begin a model file: all keys and the table; the data of `layout`'s tensors then
  * follows in order by gguf_writer_data(). *model_id_place is for
  * gguf_writer_set_u64(), since a model's id is known after its data.
