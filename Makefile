@@ -5,7 +5,7 @@
 # make check      build and run every test (SANITIZE=1: under ASan and UBSan, in build/sanitize)
 # make fuzz       build the fuzzers and run each for FUZZ_SECONDS (60)
 # make modules    build colink.ko against the kernel headers in KDIR (the running kernel's)
-# make bpf        build the BPF programs' skeletons against the BTF of a kernel (the running one's)
+# make bpf        build the BPF programs and their skeletons, for any kernel from 6.1 on
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
 # V=1 shows the commands. Missing Debian packages are installed (root) or named.
@@ -133,21 +133,16 @@ modules:
 	@cp --parents --update $(module_sources) $(MODULES)
 	$(MAKE) -C $(KDIR) M=$(abspath $(MODULES)) W=1 modules
 
-# The skeleton of each program, to be included by who loads it. bpftool is in sbin.
-BTF ?= $(firstword $(wildcard $(KDIR)/vmlinux) /sys/kernel/btf/vmlinux)
-BPF ?= $(BUILD)/bpf
-BPF_ARCH ?= $(if $(filter aarch64,$(MACHINE)),arm64,x86)
-bpf_skeletons := $(patsubst bpf/%.bpf.c,$(BPF)/%.skel.h,$(sort $(wildcard bpf/*.bpf.c)))
+# The skeleton of each BPF program, to be included by who loads it. bpftool is in sbin.
+# They are the same for every machine; the kernel's own types are found when they are loaded.
+bpf_skeletons := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.skel.h,$(sort $(wildcard bpf/*.bpf.c)))
 bpftool := PATH=$$PATH:/usr/sbin bpftool
-$(BPF)/vmlinux.h: $(BTF)
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) | $(BUILD)/packages.stamp
 	@mkdir -p $(@D)
-	$(call quiet,BTF,$@)$(bpftool) btf dump file $< format c >$@.new && mv $@.new $@
-
-$(BPF)/%.bpf.o: bpf/%.bpf.c bpf/%.h $(BPF)/vmlinux.h
 	$(call quiet,BPF,$@)clang -g -O2 -Wall -Wextra -Wno-unused-parameter --target=bpf \
-		-D__TARGET_ARCH_$(BPF_ARCH) -I$(BPF) -c $< -o $@
+		-idirafter /usr/include/$$(gcc -print-multiarch) -c $< -o $@
 
-$(BPF)/%.skel.h: $(BPF)/%.bpf.o
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call quiet,SKEL,$@)$(bpftool) gen skeleton $< name $* >$@.new && mv $@.new $@
 
 bpf: $(bpf_skeletons)

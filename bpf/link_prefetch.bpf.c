@@ -17,7 +17,7 @@
  * faults that reach filemap_fault(): pages that are resident are often mapped without
  * one. Reads of other files cost a look into a hash table.
  */
-#include "vmlinux.h"
+#include "kernel_types.h"
 
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -32,7 +32,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-extern int bpf_colink_prefetch(u32 region, u32 layer, u64 first, u64 count) __ksym;
+extern int bpf_colink_prefetch(__u32 region, __u32 layer, __u64 first, __u64 count) __ksym;
 
 /* Pages of the kernel that runs: 4096 bytes unless the loader says otherwise. */
 const volatile __u32 page_size = 4096;

@@ -15,9 +15,7 @@
 #ifndef LINK_PREFETCH_H
 #define LINK_PREFETCH_H
 
-#ifndef __VMLINUX_H__
 #include <linux/types.h>
-#endif
 
 #define LINK_MAX_FILES 64
 
