@@ -34,13 +34,13 @@ CC = gcc
 AR = $(shell $(CC) -print-prog-name=ar)
 WARNINGS = -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wold-style-definition \
 	-Wpointer-arith -Wshadow -Wvla -Wwrite-strings -Wundef
-CPPFLAGS = -Iruntime
+CPPFLAGS = -Iruntime -I$(BUILD)/bpf -Ibpf -Iinclude/uapi
 CFLAGS = -std=gnu11 $(WARNINGS) $(OPTIMIZE) -pthread -MMD -MP
 LDFLAGS = -pthread
-LDLIBS = -ljansson -lpcre2-8 -luring -lxxhash -lzip -llapacke -llapack -lblas -lm
+LDLIBS = -lbpf -ljansson -lpcre2-8 -luring -lxxhash -lzip -llapacke -llapack -lblas -lm
 
 # Everything below cli/, in the order in which rooms may depend on each other.
-runtime_rooms = base model placement storage infer
+runtime_rooms = base model placement kernel storage infer
 runtime_sources := $(sort $(foreach room,$(runtime_rooms),$(wildcard runtime/$(room)/*.c)))
 runtime_objects := $(runtime_sources:%.c=$(BUILD)/%.o)
 cli_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard runtime/cli/*.c)))
@@ -79,9 +79,26 @@ $(addprefix $(BUILD)/runtime/infer/kernels_,avx2.o avx512.o neon.o): CFLAGS += \
 	-fno-sanitize=address
 endif
 
+# The skeleton of each BPF program, to be included by who loads it. bpftool is in sbin.
+# They are the same for every machine; the kernel's own types are found when they are loaded.
+bpf_skeletons := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.skel.h,$(sort $(wildcard bpf/*.bpf.c)))
+bpftool := PATH=$$PATH:/usr/sbin bpftool
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) | $(BUILD)/packages.stamp
+	@mkdir -p $(@D)
+	$(call quiet,BPF,$@)clang -g -O2 -Wall -Wextra -Wno-unused-parameter --target=bpf \
+		-idirafter /usr/include/$$(gcc -print-multiarch) -c $< -o $@
+
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(call quiet,SKEL,$@)$(bpftool) gen skeleton $< name $* >$@.new && mv $@.new $@
+
+bpf: $(bpf_skeletons)
+
 $(BUILD)/%.o: %.c | $(BUILD)/packages.stamp
 	@mkdir -p $(@D)
 	$(call quiet,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+# Those that load BPF programs include their skeletons.
+$(filter $(BUILD)/runtime/kernel/%,$(runtime_objects)): $(bpf_skeletons)
 
 $(BUILD)/libruntime.a: $(runtime_objects)
 	@rm -f $@
@@ -132,20 +149,6 @@ modules:
 	@mkdir -p $(MODULES)
 	@cp --parents --update $(module_sources) $(MODULES)
 	$(MAKE) -C $(KDIR) M=$(abspath $(MODULES)) W=1 modules
-
-# The skeleton of each BPF program, to be included by who loads it. bpftool is in sbin.
-# They are the same for every machine; the kernel's own types are found when they are loaded.
-bpf_skeletons := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.skel.h,$(sort $(wildcard bpf/*.bpf.c)))
-bpftool := PATH=$$PATH:/usr/sbin bpftool
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) | $(BUILD)/packages.stamp
-	@mkdir -p $(@D)
-	$(call quiet,BPF,$@)clang -g -O2 -Wall -Wextra -Wno-unused-parameter --target=bpf \
-		-idirafter /usr/include/$$(gcc -print-multiarch) -c $< -o $@
-
-$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
-	$(call quiet,SKEL,$@)$(bpftool) gen skeleton $< name $* >$@.new && mv $@.new $@
-
-bpf: $(bpf_skeletons)
 
 KERNEL ?= 6.12-amd64
 vmtest:
