@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the module did since it was loaded: /sys/kernel/debug/colink/counters, a line
- * "name value" each. Without debugfs the module counts all the same, for nobody.
+ * "name value" each. Beside it, regions: those there are now (colink_regions_show()).
+ * Without debugfs the module counts all the same, for nobody.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -42,10 +43,18 @@ static int counters_show(struct seq_file *file, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(counters);
 
+static int regions_show(struct seq_file *file, void *unused)
+{
+	colink_regions_show(file);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(regions);
+
 void colink_counters_init(void)
 {
 	directory = debugfs_create_dir("colink", NULL);
 	debugfs_create_file("counters", 0400, directory, NULL, &counters_fops);
+	debugfs_create_file("regions", 0400, directory, NULL, &regions_fops);
 }
 
 void colink_counters_exit(void)

@@ -30,14 +30,20 @@ static int copy_args(void *args, size_t size, size_t first_size, const void __us
 	return copy_struct_from_user(args, size, from, given);
 }
 
-static long ioctl_register(struct colink_opener *opener, const void __user *from)
+static long ioctl_register(struct colink_opener *opener, struct colink_register __user *user)
 {
 	struct colink_register args;
-	int error;
+	int id;
 
-	error = copy_args(&args, sizeof(args), offsetofend(struct colink_register, gap_bytes),
-			  from);
-	return error ? error : colink_region_register(opener, &args);
+	id = copy_args(&args, sizeof(args), offsetofend(struct colink_register, reserved), user);
+	if (!id)
+		id = colink_region_register(opener, &args);
+	if (id > 0 && (put_user(args.inode, &user->inode) ||
+		       put_user(args.device, &user->device))) {
+		colink_region_unregister(opener, id);
+		return -EFAULT;
+	}
+	return id;
 }
 
 static long ioctl_prefetch(struct colink_opener *opener, struct colink_prefetch __user *user)

@@ -22,8 +22,9 @@
 struct cgroup_subsys_state;
 struct eventfd_ctx;
 struct mem_cgroup;
+struct seq_file;
 
-/* counters.c: what the module did since it was loaded, in debugfs. */
+/* counters.c: what the module did since it was loaded, and its regions, in debugfs. */
 
 enum colink_counter {
 	COLINK_COUNT_REQUESTS,
@@ -80,11 +81,12 @@ bool colink_quota_take(atomic_long_t *used, unsigned long n, unsigned long max);
 struct colink_opener *colink_opener_new(void);
 void colink_opener_close(struct colink_opener *opener);
 
-int colink_region_register(struct colink_opener *opener, const struct colink_register *args);
+int colink_region_register(struct colink_opener *opener, struct colink_register *args);
 int colink_region_unregister(struct colink_opener *opener, unsigned long id);
 struct colink_region *colink_region_find(const struct colink_opener *opener, u32 id);
 struct colink_region *colink_region_get(const struct colink_opener *opener, u32 id);
 void colink_region_put(struct colink_region *region);
+void colink_regions_show(struct seq_file *out);
 
 /* spans.c: extents as bytes. */
 

@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/pagemap.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
@@ -107,12 +108,12 @@ static int copy_layers(struct colink_region *region, u64 layers)
 	return check_layers(region);
 }
 
-int colink_region_register(struct colink_opener *opener, const struct colink_register *args)
+int colink_region_register(struct colink_opener *opener, struct colink_register *args)
 {
 	struct colink_region *region;
 	int error;
 
-	if (args->flags || args->n_layers > COLINK_MAX_LAYERS)
+	if (args->flags || args->reserved || args->n_layers > COLINK_MAX_LAYERS)
 		return -EINVAL;
 	if (!colink_quota_take(&opener->regions, 1, READ_ONCE(max_regions)))
 		return -EDQUOT;
@@ -136,6 +137,8 @@ int colink_region_register(struct colink_opener *opener, const struct colink_reg
 	error = copy_layers(region, args->layers);
 	if (error)
 		goto put_file;
+	args->inode = file_inode(region->file)->i_ino;
+	args->device = file_inode(region->file)->i_sb->s_dev;
 
 	kref_get(&opener->refs);
 	region->opener = opener;
@@ -197,6 +200,26 @@ struct colink_region *colink_region_get(const struct colink_opener *opener, u32 
 		region = NULL;
 	rcu_read_unlock();
 	return region;
+}
+
+/* A line for each region, whoever registered it: "id major:minor inode layers name". */
+void colink_regions_show(struct seq_file *out)
+{
+	struct colink_region *region;
+	unsigned long id;
+
+	xa_for_each(&regions, id, region) {
+		const struct inode *inode;
+
+		region = colink_region_get(NULL, id);
+		if (!region)
+			continue;
+		inode = file_inode(region->file);
+		seq_printf(out, "%lu %u:%u %lu %u %pD\n", id, MAJOR(inode->i_sb->s_dev),
+			   MINOR(inode->i_sb->s_dev), inode->i_ino, region->n_layers,
+			   region->file);
+		colink_region_put(region);
+	}
 }
 
 static void region_free(struct kref *refs)

@@ -43,6 +43,9 @@ struct colink_register {
 	__u32 flags;		/* 0 */
 	__aligned_u64 layers;	/* struct colink_layer[n_layers] */
 	__aligned_u64 gap_bytes; /* as in colink_prefetch, for what BPF programs ask for */
+	__aligned_u64 inode;	/* out: the file's, as BPF programs find it in struct inode */
+	__u32 device;		/* out: of its file system, likewise: major << 20 | minor */
+	__u32 reserved;		/* 0 */
 };
 
 /* `layer` of an extent that is a range of bytes. */

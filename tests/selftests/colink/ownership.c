@@ -92,6 +92,43 @@ TEST_F(ownership, ids_are_not_used_again_soon)
 	}
 }
 
+/* Does debugfs list the region, with the file that it is of? */
+static bool listed(int region, const struct stat *file)
+{
+	unsigned int id, layers, dev_major, dev_minor;
+	FILE *list = fopen("/sys/kernel/debug/colink/regions", "r");
+	unsigned long inode;
+	bool found = false;
+	char name[256];
+
+	need(list, "regions in debugfs");
+	while (fscanf(list, "%u %u:%u %lu %u %255[^\n]", &id, &dev_major, &dev_minor, &inode,
+		      &layers, name) == 6)
+		found |= id == region && inode == file->st_ino && !layers &&
+			 makedev(dev_major, dev_minor) == file->st_dev &&
+			 !strncmp(name, "colink-", 7);
+	fclose(list);
+	return found;
+}
+
+/* Whoever follows a file in BPF is told how to know it. */
+TEST_F(ownership, device_and_inode)
+{
+	struct colink_register args = { .size = sizeof(args), .fd = self->rig.file.fd };
+	struct stat file;
+	int region;
+
+	need(!fstat(self->rig.file.fd, &file), "fstat");
+	region = ioctl(self->rig.device, COLINK_REGISTER, &args);
+	ASSERT_LT(0, region);
+	EXPECT_EQ(file.st_ino, args.inode);
+	EXPECT_EQ(major(file.st_dev) << 20 | minor(file.st_dev), args.device);
+	EXPECT_TRUE(listed(region, &file));
+	EXPECT_EQ(0, unregister(self->rig.device, region));
+	EXPECT_FALSE(listed(region, &file));
+	EXPECT_TRUE(listed(self->rig.region, &file));
+}
+
 /* Sent to another process, the open device goes on being the same opener. */
 TEST_F(ownership, inherited_by_a_child)
 {
