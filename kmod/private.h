@@ -167,9 +167,9 @@ int colink_drop(struct colink_opener *opener, struct colink_drop *args);
 int colink_prefetch_init(void);
 void colink_prefetch_exit(void);
 
-/* kfunc.c: BPF's way in. */
+/* kfunc.c: BPF's way in. Programs call it by its BTF id, which an optimizing linker can't see. */
 
-int bpf_colink_prefetch(u32 region, u32 layer, u64 first, u64 count);
+int __used bpf_colink_prefetch(u32 region, u32 layer, u64 first, u64 count);
 int colink_kfunc_init(void);
 void colink_kfunc_exit(void);
 
