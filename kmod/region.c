@@ -29,9 +29,9 @@ unsigned int colink_max_extents = 4 * COLINK_MAX_EXTENTS;
 module_param_named(max_extents, colink_max_extents, uint, 0644);
 MODULE_PARM_DESC(max_extents, "Extents in flight per open device (262144)");
 
-unsigned int colink_max_mib = 256;
+unsigned int colink_max_mib = 512;
 module_param_named(max_mib, colink_max_mib, uint, 0644);
-MODULE_PARM_DESC(max_mib, "MiB in flight per open device (256)");
+MODULE_PARM_DESC(max_mib, "MiB in flight per open device (512)");
 
 /*
  * Regions by id. Changed under xa_lock; looked up under RCU, when a region counts only
