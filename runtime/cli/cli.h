@@ -27,6 +27,7 @@ struct command {
 	int (*run)(const struct command *command, int argc, char **argv);
 };
 
+int cmd_bench(const struct command *command, int argc, char **argv);
 int cmd_eval(const struct command *command, int argc, char **argv);
 int cmd_import(const struct command *command, int argc, char **argv);
 int cmd_info(const struct command *command, int argc, char **argv);
@@ -39,6 +40,9 @@ int cmd_tokenize(const struct command *command, int argc, char **argv);
 int cmd_trace(const struct command *command, int argc, char **argv);
 int cmd_train(const struct command *command, int argc, char **argv);
 int cmd_verify(const struct command *command, int argc, char **argv);
+
+/* The benchmarks that cmd_bench() knows: bench_NAME.c. */
+int bench_prefetch(const struct command *command, int argc, char **argv);
 
 /* --- options.c --- */
 

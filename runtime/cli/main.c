@@ -28,6 +28,7 @@ static const struct command commands[] = {
 	  "Fit a predictor that foretells which neurons will fire.", cmd_train },
 	{ "pack", "MODEL --placement PLACEMENT -o OUT [options]",
 	  "Write a linked model file from a model, a placement and a predictor.", cmd_pack },
+	{ "bench", "BENCHMARK [options]", "Measure: see 'colink bench --help'.", cmd_bench },
 };
 
 static void show_commands(FILE *out)

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include "bench/extent_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define WRITE_BYTES (UINT64_C(1) << 20)
+
+/* What page number `page` begins with. */
+static uint64_t page_mark(uint64_t page)
+{
+	return page * UINT64_C(0x9e3779b97f4a7c15) + 1;
+}
+
+static int write_pages(const struct extent_file *file, struct error *err)
+{
+	uint8_t *block = calloc(1, WRITE_BYTES);
+
+	if (!block)
+		return error_no_memory(err, "a block to write");
+	for (uint64_t at = 0; at < file->bytes; at += WRITE_BYTES) {
+		uint64_t n = file->bytes - at < WRITE_BYTES ? file->bytes - at : WRITE_BYTES;
+
+		for (uint64_t i = 0; i < n; i += EXTENT_PAGE) {
+			uint64_t mark = page_mark((at + i) / EXTENT_PAGE);
+
+			memcpy(&block[i], &mark, sizeof(mark));
+		}
+		if (pwrite(file->fd, block, n, at) != (ssize_t)n) {
+			free(block);
+			return error_set(err, errno ? -errno : -ENOSPC,
+					 "%s: cannot write %" PRIu64 " bytes at %" PRIu64 ": %s",
+					 file->path, n, at, strerror(errno ? errno : ENOSPC));
+		}
+	}
+	free(block);
+	if (fsync(file->fd))
+		return error_set(err, -errno, "%s: cannot sync: %s", file->path, strerror(errno));
+	return 0;
+}
+
+int extent_file_create(const char *directory, uint64_t bytes, struct extent_file *file,
+		       struct error *err)
+{
+	int ret;
+
+	*file = (struct extent_file){ .fd = -1, .bytes = bytes, .map = MAP_FAILED };
+	if (asprintf(&file->path, "%s/colink-bench-%d.tmp", directory, (int)getpid()) < 0) {
+		file->path = NULL;
+		return error_no_memory(err, "a path");
+	}
+	file->fd = open(file->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (file->fd < 0) {
+		ret = error_set(err, -errno, "%s: cannot create: %s", file->path, strerror(errno));
+		free(file->path);
+		file->path = NULL;
+		return ret;
+	}
+	ret = write_pages(file, err);
+	if (ret == 0) {
+		file->map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file->fd, 0);
+		if (file->map == MAP_FAILED)
+			ret = error_set(err, -errno, "%s: cannot map: %s", file->path,
+					strerror(errno));
+	}
+	if (ret < 0)
+		extent_file_remove(file);
+	return ret;
+}
+
+void extent_file_remove(struct extent_file *file)
+{
+	if (!file->path)
+		return;
+	if (file->map != MAP_FAILED)
+		munmap((void *)file->map, file->bytes);
+	close(file->fd);
+	unlink(file->path);
+	free(file->path);
+	file->path = NULL;
+}
+
+static size_t resident_pages(const struct extent_file *file, unsigned char *vector)
+{
+	size_t n = 0;
+
+	if (mincore((void *)file->map, file->bytes, vector))
+		return SIZE_MAX;
+	for (size_t i = 0; i < file->bytes / EXTENT_PAGE; i++)
+		n += vector[i] & 1;
+	return n;
+}
+
+int extent_file_evict(const struct extent_file *file, struct error *err)
+{
+	unsigned char *vector = malloc(file->bytes / EXTENT_PAGE);
+	size_t left;
+
+	if (!vector)
+		return error_no_memory(err, "a vector of pages");
+	/* Pages that are mapped stay. */
+	madvise((void *)file->map, file->bytes, MADV_DONTNEED);
+	posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+	left = resident_pages(file, vector);
+	free(vector);
+	if (left)
+		return error_set(err, -EBUSY,
+				 "%s: %zu pages do not leave the page cache (a file system on a "
+				 "disk is needed)", file->path, left);
+	return 0;
+}
+
+int extent_file_use(const struct extent_file *file, const struct extent *extents, size_t n,
+		    struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (uint64_t at = 0; at < extents[i].bytes; at += EXTENT_PAGE) {
+			uint64_t offset = extents[i].offset + at, mark;
+
+			memcpy(&mark, &file->map[offset], sizeof(mark));
+			if (mark != page_mark(offset / EXTENT_PAGE))
+				return error_set(err, -EIO, "%s: wrong data at %" PRIu64,
+						 file->path, offset);
+		}
+	}
+	return 0;
+}
+
+int extent_file_device_reads(const struct extent_file *file, struct device_reads *reads,
+			     struct error *err)
+{
+	uint64_t sectors;
+	struct stat status;
+	char path[64];
+	FILE *stat;
+	int found;
+
+	if (fstat(file->fd, &status))
+		return error_set(err, -errno, "%s: %s", file->path, strerror(errno));
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/stat", major(status.st_dev),
+		 minor(status.st_dev));
+	stat = fopen(path, "re");
+	if (!stat)
+		return error_set(err, -ENODATA, "%s: its device has no statistics in %s",
+				 file->path, path);
+	found = fscanf(stat, "%" SCNu64 " %*u %" SCNu64, &reads->ios, &sectors);
+	fclose(stat);
+	if (found != 2)
+		return error_set(err, -ENODATA, "%s: not in the form of Documentation/block/stat",
+				 path);
+	reads->bytes = sectors * 512;
+	return 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How fast scattered extents of a file come into the page cache, by each method there
+ * is. Every measurement starts with none of the file resident and ends when every page
+ * of the extents has been touched through a mapping. All methods take turns in one
+ * process, in an order drawn anew for each repeat, so that whatever else the machine
+ * does hits all alike. Documentation/benchmarks.rst.
+ */
+#ifndef COLINK_BENCH_PREFETCH_BENCH_H
+#define COLINK_BENCH_PREFETCH_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/progress.h"
+
+struct prefetch_bench_options {
+	const char *directory; /* where the file is made: on the disk to measure */
+	uint64_t file_bytes;
+	uint64_t gap_bytes; /* the module's limit of collapse */
+	uint64_t seed; /* of places of extents and of the order of methods */
+	uint32_t repeats;
+	const char *const *methods; /* names of those to measure (n_methods); 0: all */
+	size_t n_methods;
+};
+
+struct prefetch_sample {
+	double wall_ms; /* from the call to when all is used */
+	double call_ms; /* of it, in the call(s) that ask */
+	double process_cpu_ms;
+	double kernel_cpu_ms; /* of the kernel's own threads */
+	uint64_t ios; /* that the device completed */
+	uint64_t bytes;
+};
+
+struct prefetch_result {
+	const char *method;
+	const char *layout; /* "scattered", or "near": gaps of one to four pages */
+	uint32_t extents;
+	uint32_t extent_bytes;
+	struct prefetch_sample *samples; /* (repeats) */
+};
+
+struct prefetch_results {
+	struct prefetch_result *results; /* (n) */
+	size_t n;
+	bool kernel_cpu_known;
+	char missing[ERROR_MESSAGE_SIZE]; /* why the module was not measured; "" if it was */
+};
+
+int prefetch_bench(const struct prefetch_bench_options *options, struct prefetch_results *results,
+		   struct progress *progress, struct error *err);
+void prefetch_results_free(struct prefetch_results *results);
+
+#endif

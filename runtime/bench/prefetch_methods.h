@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The ways in which a program can have many extents of a file brought into the page
+ * cache: Linux's own, and the module's.
+ */
+#ifndef COLINK_BENCH_PREFETCH_METHODS_H
+#define COLINK_BENCH_PREFETCH_METHODS_H
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "bench/extent_file.h"
+
+/* What they work with, opened once. */
+struct prefetch_tools {
+	const struct extent_file *file;
+	uint64_t gap_bytes; /* gaps up to this are collapsed by the module */
+	int device; /* the module's, or -1 */
+	uint32_t region;
+	struct io_uring ring;
+	bool has_ring;
+	uint8_t *buffers; /* what io_uring reads into */
+};
+
+struct prefetch_method {
+	const char *name;
+	/* What it cannot do without; the reason in *err. */
+	bool (*available)(const struct prefetch_tools *tools);
+	/* Ask for the extents, which rise and do not overlap. */
+	int (*ask)(struct prefetch_tools *tools, const struct extent *extents, size_t n,
+		   struct error *err);
+};
+
+extern const struct prefetch_method prefetch_methods[];
+extern const size_t n_prefetch_methods;
+
+/*
+ * Opens what there is: without the module, or without io_uring, the methods that need
+ * it are not available. *missing says why the module is not, or is empty.
+ */
+int prefetch_tools_open(struct prefetch_tools *tools, const struct extent_file *file,
+			uint64_t gap_bytes, struct error *missing, struct error *err);
+void prefetch_tools_close(struct prefetch_tools *tools);
+
+#endif

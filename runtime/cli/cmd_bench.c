@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* colink bench: finds the benchmark and runs it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static const struct command benchmarks[] = {
+	{ "bench prefetch", "[options]",
+	  "Time how scattered extents of a file come into the page cache, by each method.",
+	  bench_prefetch },
+};
+
+static void show_benchmarks(FILE *out)
+{
+	fprintf(out, "usage: colink bench BENCHMARK [options]\n\n");
+	for (size_t i = 0; i < COUNT_OF(benchmarks); i++)
+		fprintf(out, "  %-15s %s\n", benchmarks[i].name, benchmarks[i].summary);
+}
+
+int cmd_bench(const struct command *command, int argc, char **argv)
+{
+	struct error err;
+
+	if (argc < 2)
+		return usage_error(command, "which benchmark?");
+	if (!strcmp(argv[1], "--help")) {
+		show_benchmarks(stdout);
+		return finish_output(&err) < 0 ? report_failure(&err) : EXIT_DONE;
+	}
+	for (size_t i = 0; i < COUNT_OF(benchmarks); i++)
+		if (!strcmp(argv[1], benchmarks[i].name + strlen("bench ")))
+			return benchmarks[i].run(&benchmarks[i], argc - 1, argv + 1);
+	return usage_error(command, "unknown benchmark '%s'", argv[1]);
+}
