@@ -67,7 +67,8 @@ gfp_t colink_request_gfp(const struct colink_request *request)
 	return request->speculative ? __GFP_NOWARN | __GFP_ACCOUNT : GFP_KERNEL_ACCOUNT;
 }
 
-static struct colink_range_block *last_block(const struct colink_request *request)
+/* The block with the last range; NULL when the plan is empty. */
+struct colink_range_block *colink_plan_last(const struct colink_request *request)
 {
 	return list_empty(&request->plan) ?
 		       NULL :
@@ -76,7 +77,7 @@ static struct colink_range_block *last_block(const struct colink_request *reques
 
 static int append_range(struct colink_request *request, pgoff_t first, pgoff_t last)
 {
-	struct colink_range_block *block = last_block(request);
+	struct colink_range_block *block = colink_plan_last(request);
 
 	if (!block || block->n == RANGES_PER_BLOCK) {
 		block = kmalloc(PAGE_SIZE, colink_request_gfp(request));
@@ -96,7 +97,7 @@ static int append_range(struct colink_request *request, pgoff_t first, pgoff_t l
 static struct colink_range *range_before(const struct colink_request *request, pgoff_t first)
 {
 	struct address_space *mapping = request->region->file->f_mapping;
-	struct colink_range_block *block = last_block(request);
+	struct colink_range_block *block = colink_plan_last(request);
 	struct colink_range *before;
 
 	if (!block)

@@ -147,10 +147,7 @@ static int wait_for_range(struct address_space *mapping, const struct colink_ran
 	return 0;
 }
 
-/*
- * Wait for what was issued; first for what was issued last, since by then the rest is
- * read, as a rule: one sleep instead of one for each read.
- */
+/* Wait for what was issued. */
 static int wait_for_plan(const struct colink_request *request)
 {
 	struct address_space *mapping = request->region->file->f_mapping;
@@ -158,12 +155,6 @@ static int wait_for_plan(const struct colink_request *request)
 	unsigned int i;
 	int error;
 
-	if (list_empty(&request->plan))
-		return 0;
-	block = list_last_entry(&request->plan, struct colink_range_block, list);
-	error = wait_for_range(mapping, &block->ranges[block->n - 1]);
-	if (error)
-		return error;
 	list_for_each_entry(block, &request->plan, list) {
 		for (i = 0; i < block->n; i++) {
 			error = wait_for_range(mapping, &block->ranges[i]);
@@ -196,12 +187,27 @@ static int wait_for_spans(const struct colink_request *request)
 	return 0;
 }
 
+/*
+ * Wait for what was issued last: by then the rest is read, as a rule, and looking at it
+ * makes nobody sleep. One sleep for a request instead of one for each read.
+ */
+static int wait_for_last(const struct colink_request *request)
+{
+	struct colink_range_block *block = colink_plan_last(request);
+
+	return block ? wait_for_range(request->region->file->f_mapping,
+				      &block->ranges[block->n - 1]) :
+		       0;
+}
+
 /* Fails only for a task that is killed, not for a worker. */
 static int wait_for_request(const struct colink_request *request)
 {
-	int error = wait_for_plan(request);
+	int error = wait_for_last(request);
 
-	return error || !request->spans ? error : wait_for_spans(request);
+	if (error)
+		return error;
+	return request->spans ? wait_for_spans(request) : wait_for_plan(request);
 }
 
 static void request_work(struct work_struct *work)

@@ -150,6 +150,7 @@ bool colink_span_pages(const struct colink_span *span, u64 file_size, pgoff_t *c
 		       struct colink_range *pages);
 gfp_t colink_request_gfp(const struct colink_request *request);
 int colink_plan(struct colink_request *request, const struct colink_span *spans, u32 n);
+struct colink_range_block *colink_plan_last(const struct colink_request *request);
 void colink_plan_free(struct colink_request *request);
 
 /* prefetch.c: requests. */
