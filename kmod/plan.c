@@ -140,15 +140,16 @@ static int plan_slice(struct colink_request *request, pgoff_t first, pgoff_t las
 	pgoff_t missing, resident;
 	int error;
 
-	for (; first <= last; first = resident) {
-		missing = next_missing(mapping, first, last);
-		request->result.pages_resident += missing - first;
-		if (missing > last)
-			break;
-		resident = next_resident(mapping, missing, last);
-		error = plan_range(request, missing, resident - 1);
-		if (error)
-			return error;
+	for (; first <= last; first = missing) {
+		/* Mostly nothing is resident: then one look at the page cache is enough. */
+		resident = next_resident(mapping, first, last);
+		if (resident > first) {
+			error = plan_range(request, first, resident - 1);
+			if (error)
+				return error;
+		}
+		missing = resident > last ? resident : next_missing(mapping, resident, last);
+		request->result.pages_resident += missing - resident;
 	}
 	return 0;
 }

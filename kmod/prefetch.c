@@ -32,11 +32,11 @@ static atomic_long_t next_id;
 
 static bool may_issue(const struct colink_request *request, unsigned long pages)
 {
-	gfp_t gfp = readahead_gfp_mask(request->region->file->f_mapping);
-
-	return !request->stopped && !READ_ONCE(request->region->gone) &&
-	       !fatal_signal_pending(current) &&
-	       !(request->speculative && colink_memory_short(&request->charge, gfp, pages));
+	if (request->stopped || READ_ONCE(request->region->gone) || fatal_signal_pending(current))
+		return false;
+	return !request->speculative ||
+	       !colink_memory_short(&request->charge,
+				    readahead_gfp_mask(request->region->file->f_mapping), pages);
 }
 
 /*
