@@ -13,6 +13,9 @@
  * time computes with a file, so that this is kept per file; were there two, they would
  * ask more often than needed.
  *
+ * A fault would read the 128 KiB around its page as well, most of which is not wanted:
+ * unless the policy lets it, it reads its own page only.
+ *
  * Seen are reads that go through filemap_read() (read, pread, io_uring; not splice) and
  * faults that reach filemap_fault(): pages that are resident are often mapped without
  * one. Reads of other files cost a look into a hash table.
@@ -33,6 +36,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 extern int bpf_colink_prefetch(__u32 region, __u32 layer, __u64 first, __u64 count) __ksym;
+extern void bpf_colink_no_read_around(struct vm_fault *fault) __ksym;
 
 /* Pages of the kernel that runs: 4096 bytes unless the loader says otherwise. */
 const volatile __u32 page_size = 4096;
@@ -283,10 +287,14 @@ int BPF_PROG(on_fault, struct vm_fault *fault)
 {
 	struct link_region *region = region_of(fault->vma->vm_file->f_inode);
 	__u64 page = (__u64)fault->pgoff * page_size;
+	__u32 only = 0;
+	struct link_policy *now = bpf_map_lookup_elem(&policy, &only);
 
-	if (!region)
+	if (!region || !now)
 		return 0;
 	count(LINK_FAULTS, 1);
+	if (!now->read_around)
+		bpf_colink_no_read_around(fault);
 	touched(region, page + fault->real_address % page_size, page + page_size);
 	return 0;
 }

@@ -69,7 +69,7 @@ struct link_policy {
 	__u32 threshold; /* follow while the product is over this; LINK_ONE: never */
 	__u32 max_run;	 /* most slots to follow */
 	__u32 max_hot;	 /* most runs of the next layer to ask for when one is entered */
-	__u32 reserved;	 /* 0 */
+	__u32 read_around; /* 0: a fault reads its own page only, and what is asked for here */
 };
 
 /* Every read and fault of a file in the map ends as exactly one of those from OUTSIDE on. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * BPF's way in: bpf_colink_prefetch(), for tracing and syscall programs.
+ * BPF's way in: bpf_colink_prefetch(), for tracing and syscall programs, and
+ * bpf_colink_no_read_around(), for those that trace page faults.
  *
  * A program that traces a read or a page fault cannot sleep, and may have interrupted
  * anything. So the kfunc only puts an entry into a queue of fixed size: it takes one
@@ -203,8 +204,26 @@ __bpf_kfunc int bpf_colink_prefetch(u32 region, u32 layer, u64 first, u64 count)
 	return error;
 }
 
+/**
+ * bpf_colink_no_read_around() - Have a page fault read its own page alone.
+ * @fault: What filemap_fault() was entered with.
+ *
+ * A fault reads the pages around its own too (those that the device reads ahead, 128 KiB
+ * by default), but not in a file in which that was seldom of use: do_sync_mmap_readahead()
+ * counts, for each open file, misses less hits (since 1ddf31bb5ef1, Linux 2.6.31). This
+ * sets the count to the highest value, so that what is read is what was asked for by
+ * bpf_colink_prefetch(). Hits lower it again: when nobody calls this any more, reading
+ * around comes back by itself.
+ */
+__bpf_kfunc void bpf_colink_no_read_around(struct vm_fault *fault)
+{
+	/* 10 * MMAP_LOTSAMISS, which mm/filemap.c keeps to itself. */
+	WRITE_ONCE(fault->vma->vm_file->f_ra.mmap_miss, 1000);
+}
+
 BTF_KFUNCS_START(kfunc_ids)
 BTF_ID_FLAGS(func, bpf_colink_prefetch)
+BTF_ID_FLAGS(func, bpf_colink_no_read_around)
 BTF_KFUNCS_END(kfunc_ids)
 
 static const struct btf_kfunc_id_set kfunc_set = {

@@ -170,7 +170,10 @@ void colink_prefetch_exit(void);
 
 /* kfunc.c: BPF's way in. Programs call it by its BTF id, which an optimizing linker can't see. */
 
+struct vm_fault;
+
 int __used bpf_colink_prefetch(u32 region, u32 layer, u64 first, u64 count);
+void __used bpf_colink_no_read_around(struct vm_fault *fault);
 int colink_kfunc_init(void);
 void colink_kfunc_exit(void);
 

@@ -332,6 +332,56 @@ TEST_F(link_prefetch, outside_of_all_layers)
 	EXPECT_TRUE(balanced(self->bpf));
 }
 
+/* How many pages of a layer come in when one is touched as programs do that know nothing. */
+static size_t pages_of_a_touch(const struct rig *rig, size_t page)
+{
+	__u8 vector[PAGES];
+	size_t first = layers[PAGED].offset / PAGE, n = 0, i;
+
+	touch_at(&rig->file, page * PAGE);
+	usleep(100000);
+	resident(&rig->file, vector);
+	for (i = first; i < first + layers[PAGED].slots; i++)
+		n += vector[i];
+	return n;
+}
+
+/*
+ * Reading around a fault is the policy's to forbid, for its files only, and comes back
+ * when it is gone and hits show that it is of use.
+ */
+TEST_F(link_prefetch, no_read_around)
+{
+	struct test_file other = self->rig.file;
+	size_t i;
+
+	madvise(self->rig.file.map, PAGES * PAGE, MADV_NORMAL);
+	set_strengths(self->hints, PAGED, 84, 2, LINK_ONE);
+	EXPECT_EQ(3, pages_of_a_touch(&self->rig, 100));
+
+	evict(&self->rig.file);
+	unlink(self->rig.file.path);
+	make_file(&other, disk(), PAGES * PAGE);
+	madvise(other.map, PAGES * PAGE, MADV_NORMAL);
+	touch_at(&other, 100 * PAGE);
+	EXPECT_LT(3, count_resident(&other));
+	remove_file(&other);
+
+	link_prefetch__detach(self->bpf);
+	for (i = 0; i < 1000; i++)
+		touch_at(&self->rig.file, i % PAGES * PAGE);
+	evict(&self->rig.file);
+	EXPECT_LT(3, pages_of_a_touch(&self->rig, 100));
+}
+
+/* Reading around is left alone where the policy says so. */
+TEST_F(link_prefetch, read_around)
+{
+	madvise(self->rig.file.map, PAGES * PAGE, MADV_NORMAL);
+	self->policy->read_around = 1;
+	EXPECT_LT(3, pages_of_a_touch(&self->rig, 100));
+}
+
 TEST_F(link_prefetch, threshold_changed_while_running)
 {
 	static const struct { __u32 threshold, run; } steps[] = {
