@@ -367,6 +367,22 @@ TEST_F(link_prefetch, other_files_untouched)
 	remove_file(&other);
 }
 
+/* O_DIRECT goes past the page cache, and so past the policy. */
+TEST_F(link_prefetch, direct_reads_untouched)
+{
+	int direct = open(self->rig.file.path, O_RDONLY | O_DIRECT);
+	void *buffer;
+
+	set_strengths(self->hints, PAGED, 0, 199, LINK_ONE);
+	need(direct >= 0 && !posix_memalign(&buffer, PAGE, PAGE), "O_DIRECT");
+	need(pread(direct, buffer, PAGE, 16 * PAGE) == PAGE, "pread");
+	EXPECT_EQ(0, memcmp((__u8[]){ content(16) }, buffer, 1));
+	EXPECT_EQ(0, count_resident(&self->rig.file));
+	EXPECT_EQ(0, counted(self->bpf, LINK_READS));
+	free(buffer);
+	close(direct);
+}
+
 /* A file taken out of the map is as any other; one whose region ended is counted. */
 TEST_F(link_prefetch, region_gone)
 {
