@@ -235,6 +235,21 @@ static inline struct disk_reads disk_reads(int fd)
 	return (struct disk_reads){ ios, sectors * 512 };
 }
 
+/* A counter of the module, since it was loaded. */
+static inline unsigned long module_counter(const char *name)
+{
+	FILE *file = fopen("/sys/kernel/debug/colink/counters", "r");
+	unsigned long value;
+	char line[64];
+
+	need(file, "counters");
+	do
+		need(fscanf(file, "%63s %lu", line, &value) == 2, name);
+	while (strcmp(line, name));
+	fclose(file);
+	return value;
+}
+
 /* A small generator with a seed, so that a run can be repeated. */
 static inline __u64 random_next(__u64 *state)
 {

@@ -397,6 +397,75 @@ TEST_F(link_prefetch, region_gone)
 	EXPECT_EQ(1, counted(self->bpf, LINK_READS));
 }
 
+/* A file in the page cache but for every second page, given to the policy as one layer. */
+static void add_half_read_file(const FIXTURE_DATA(link_prefetch) *self, struct test_file *file,
+			       struct link_region *region)
+{
+	struct colink_layer layer = { 0, 2 * PAGE, file->pages / 2 };
+	struct link_layer same = { 0, layer.stride, layer.slots, 0, .next = LAYERS };
+	struct colink_extent all = pages_extent(0, file->pages);
+	struct colink_extent *odd = calloc(layer.slots, sizeof(*odd));
+	struct colink_prefetch args;
+	struct colink_drop drop = {
+		.size = sizeof(drop),
+		.n_extents = layer.slots,
+		.extents = (unsigned long)odd,
+	};
+	struct link_file key;
+	__u32 i;
+
+	for (i = 0; i < layer.slots; i++)
+		odd[i] = pages_extent(2 * i + 1, 1);
+	region->region = register_layers(self->rig.device, file->fd, &layer, 1);
+	need((int)region->region > 0, "COLINK_REGISTER");
+	args = prefetch_args(region->region, &all, 1);
+	need(!prefetch(self->rig.device, &args), "COLINK_PREFETCH");
+	drop.region = region->region;
+	need(!ioctl(self->rig.device, COLINK_DROP, &drop), "COLINK_DROP");
+	need(drop.pages_dropped == layer.slots, "every second page");
+	free(odd);
+	set_layer(self->bpf, LAYERS, &same);
+	add_file(self->bpf, file->fd, region, &key);
+}
+
+/*
+ * A full queue drops what is asked and makes nobody wait. It becomes full where the disk
+ * takes no more, so that the worker that empties it cannot go on.
+ */
+TEST_F_TIMEOUT(link_prefetch, queue_full, 120)
+{
+	struct link_region region = { .n_layers = 1, .first_layer = LAYERS };
+	unsigned long dropped = module_counter("bpf_dropped");
+	unsigned long queued = module_counter("bpf_queued");
+	struct test_file slow;
+	__u64 asked;
+	size_t i;
+
+	make_file(&slow, slow_disk(), 6000 * PAGE);
+	need(!posix_fadvise(slow.fd, 0, 0, POSIX_FADV_RANDOM), "fadvise");
+	add_half_read_file(self, &slow, &region);
+	for (i = 0; i < slow.pages && !counted(self->bpf, LINK_DROPPED); i += 2)
+		read_at(&slow, i * PAGE, PAGE);
+	asked = counted(self->bpf, LINK_ASKED);
+	TH_LOG("%llu asked, %llu dropped", asked, counted(self->bpf, LINK_DROPPED));
+	EXPECT_EQ(1, counted(self->bpf, LINK_DROPPED));
+	EXPECT_LE(1024, asked);
+	EXPECT_TRUE(balanced(self->bpf));
+	EXPECT_EQ(1, module_counter("bpf_dropped") - dropped);
+	EXPECT_EQ(asked, module_counter("bpf_queued") - queued);
+
+	/* There is room again when what is queued has been worked off. */
+	need(!ioctl(self->rig.device, COLINK_UNREGISTER, region.region), "COLINK_UNREGISTER");
+	set_strengths(self->hints, PAGED, 0, 1, LINK_ONE);
+	for (i = 0; i < 1000 && counted(self->bpf, LINK_ASKED) == asked; i++) {
+		usleep(10000);
+		evict(&self->rig.file);
+		read_at(&self->rig.file, 16 * PAGE, PAGE);
+	}
+	EXPECT_TRUE(only_resident(&self->rig.file, 16, 2));
+	remove_file(&slow);
+}
+
 TEST_F(link_prefetch, hot_runs_of_the_next_layer)
 {
 	__u8 want[PAGES] = { 0 };
