@@ -235,6 +235,35 @@ static inline struct disk_reads disk_reads(int fd)
 	return (struct disk_reads){ ios, sectors * 512 };
 }
 
+static inline void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	need(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), path);
+	close(fd);
+}
+
+/* The value after a key in a group's file; a file with one value has no key. */
+static inline unsigned long long group_value(const char *group, const char *file, const char *key)
+{
+	unsigned long long value;
+	char path[256], name[64];
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	stream = fopen(path, "r");
+	need(stream, path);
+	if (!key) {
+		need(fscanf(stream, "%llu", &value) == 1, path);
+	} else {
+		do
+			need(fscanf(stream, "%63s %llu", name, &value) == 2, key);
+		while (strcmp(name, key));
+	}
+	fclose(stream);
+	return value;
+}
+
 /* A counter of the module, since it was loaded. */
 static inline unsigned long module_counter(const char *name)
 {

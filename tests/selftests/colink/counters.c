@@ -23,14 +23,6 @@ FIXTURE_TEARDOWN(counters)
 	rig_close(&self->rig);
 }
 
-static void write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC);
-
-	need(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), path);
-	close(fd);
-}
-
 /* Pages 0-3 and 6-7 with the gap between them, page 1 being resident, and one extent refused. */
 static struct colink_result mixed_request(const struct rig *rig)
 {

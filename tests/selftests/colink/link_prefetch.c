@@ -15,6 +15,7 @@
 #include "link_prefetch.skel.h"
 
 #define PAGES 1024
+#define CGROUP "/sys/fs/cgroup/colink-test"
 #define SHARE(percent) (LINK_ONE * (percent) / 100)
 
 /* Entries of layers and hot_runs: of the fixture's layers, then a test's own. */
@@ -505,6 +506,53 @@ TEST_F(link_prefetch, hot_runs_of_the_next_layer)
 	EXPECT_TRUE(becomes(&self->rig.file, want));
 	EXPECT_EQ(3, counted(self->bpf, LINK_ENTERED));
 	EXPECT_TRUE(balanced(self->bpf));
+}
+
+static void touch_in_group(const struct test_file *file, size_t page)
+{
+	pid_t child = fork();
+	int status;
+
+	need(child >= 0, "fork");
+	if (!child) {
+		write_text(CGROUP "/cgroup.procs", "0");
+		read_at(file, page * PAGE, PAGE);
+		_exit(0);
+	}
+	need(waitpid(child, &status, 0) == child && !status, "a child in the group");
+}
+
+/*
+ * Who touches pays, and what is asked for him is speculative: nothing is reclaimed for it,
+ * and a group that is as good as at its limit gets none of it.
+ */
+TEST_F(link_prefetch, charged_to_who_touches)
+{
+	unsigned long given_up = module_counter("pages_given_up");
+	__u8 want[PAGES] = { 0 };
+	char limit[32];
+	int i;
+
+	need(!mkdir(CGROUP, 0755), CGROUP);
+	set_strengths(self->hints, PAGED, 0, 199, LINK_ONE);
+	set_strengths(self->hints, LARGE, 0, 99, LINK_ONE);
+	touch_in_group(&self->rig.file, 16);
+	EXPECT_TRUE(only_resident(&self->rig.file, 16, 200));
+	for (i = 0; i < 50 && group_value(CGROUP, "memory.stat", "file") < 200 * PAGE; i++)
+		usleep(100000);
+	EXPECT_EQ(200 * PAGE, group_value(CGROUP, "memory.stat", "file"));
+
+	snprintf(limit, sizeof(limit), "%llu",
+		 group_value(CGROUP, "memory.current", NULL) + 150 * PAGE);
+	write_text(CGROUP "/memory.max", limit);
+	touch_in_group(&self->rig.file, 300);
+	memset(&want[16], 1, 200);
+	want[300] = 1;
+	EXPECT_TRUE(becomes(&self->rig.file, want));
+	EXPECT_LE(299, module_counter("pages_given_up") - given_up);
+	EXPECT_EQ(0, group_value(CGROUP, "memory.stat", "pgscan"));
+	evict(&self->rig.file);
+	need(!rmdir(CGROUP), CGROUP);
 }
 
 /* Layers of ten pages each, from where the map has those of another file before them. */

@@ -20,38 +20,9 @@ FIXTURE(memory) {
 	struct rig rig;
 };
 
-static void write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	need(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), path);
-	close(fd);
-}
-
-/* The value after a key in a group's file; a file with one value has no key. */
-static unsigned long long value_of(const char *group, const char *file, const char *key)
-{
-	unsigned long long value;
-	char path[256], name[64];
-	FILE *stream;
-
-	snprintf(path, sizeof(path), "%s/%s", group, file);
-	stream = fopen(path, "r");
-	need(stream, path);
-	if (!key) {
-		need(fscanf(stream, "%llu", &value) == 1, path);
-	} else {
-		do
-			need(fscanf(stream, "%63s %llu", name, &value) == 2, key);
-		while (strcmp(name, key));
-	}
-	fclose(stream);
-	return value;
-}
-
 static unsigned long long cgroup_value(const char *file, const char *key)
 {
-	return value_of(CGROUP, file, key);
+	return group_value(CGROUP, file, key);
 }
 
 static void set_mib(const char *path, int mib)
@@ -178,14 +149,14 @@ TEST_F_TIMEOUT(memory, wanted_takes_from_nobody_else, 120)
 
 	need(!mkdir(SIBLING, 0755), SIBLING);
 	ASSERT_EQ(0, prefetch_in(SIBLING, &self->rig, 0, 16, COLINK_WAIT, &result));
-	before = value_of(SIBLING, "memory.stat", "file");
+	before = group_value(SIBLING, "memory.stat", "file");
 	EXPECT_TRUE(about(before, 16));
 	for (from = 16; from < FILE_MIB; from += 8)
 		ASSERT_EQ(0, prefetch_in_group(&self->rig, from, 8, from % 16 ? COLINK_WAIT : 0,
 					       &result));
 	EXPECT_LT(0, cgroup_value("memory.stat", "pgsteal"));
-	EXPECT_EQ(0, value_of(SIBLING, "memory.stat", "pgscan"));
-	EXPECT_EQ(before, value_of(SIBLING, "memory.stat", "file"));
+	EXPECT_EQ(0, group_value(SIBLING, "memory.stat", "pgscan"));
+	EXPECT_EQ(before, group_value(SIBLING, "memory.stat", "file"));
 	evict(&self->rig.file);
 	need(!rmdir(SIBLING), SIBLING);
 }
