@@ -94,20 +94,15 @@ FIXTURE_TEARDOWN(filesystems)
 	rig_close(&self->rig);
 }
 
-static void want(FIXTURE_DATA(filesystems) *self, size_t first, size_t n)
-{
-	memset(&self->want[first], 1, n);
-}
-
 /* Is every page wanted resident and, but for compressed files, no other? */
-static bool as_wanted(FIXTURE_DATA(filesystems) *self, bool compressed)
+static bool as_wanted(const struct test_file *file, const __u8 *want, bool compressed)
 {
 	__u8 have[PAGES];
 	size_t i;
 
-	resident(&self->rig.file, have);
+	resident(file, have);
 	for (i = 0; i < PAGES; i++) {
-		if (have[i] < self->want[i] || (have[i] > self->want[i] && !compressed)) {
+		if (have[i] < want[i] || (have[i] > want[i] && !compressed)) {
 			ksft_print_msg("page %zu is %sresident\n", i, have[i] ? "" : "not ");
 			return false;
 		}
@@ -116,23 +111,23 @@ static bool as_wanted(FIXTURE_DATA(filesystems) *self, bool compressed)
 }
 
 /* Have the pages wanted their content, to the file's last byte and no further? */
-static bool content_right(FIXTURE_DATA(filesystems) *self)
+static bool content_right(const struct test_file *file, const __u8 *want)
 {
-	const __u8 *map = self->rig.file.map;
+	const __u8 *map = file->map;
 	size_t i, end;
 
 	for (i = 0; i < PAGES; i++) {
 		end = i == LAST ? BYTES - 1 : i * PAGE + PAGE - 1;
-		if (self->want[i] && (map[i * PAGE] != content(i) || map[end] != content(i)))
+		if (want[i] && (map[i * PAGE] != content(i) || map[end] != content(i)))
 			return false;
-		if (self->want[i] && i == LAST && map[BYTES])
+		if (want[i] && i == LAST && map[BYTES])
 			return false;
 	}
 	return true;
 }
 
 /* Five ranges, the last beyond the end of the file but for one page. */
-static struct colink_prefetch ask_scattered(FIXTURE_DATA(filesystems) *self)
+static struct colink_prefetch ask_scattered(int region, __u8 *want)
 {
 	static const struct { size_t first, n; } ranges[] = {
 		{ 3, 1 }, { 10, 16 }, { 100, 64 }, { 300, 2 }, { LAST, 1 },
@@ -142,22 +137,22 @@ static struct colink_prefetch ask_scattered(FIXTURE_DATA(filesystems) *self)
 
 	for (i = 0; i < 5; i++) {
 		extents[i] = pages_extent(ranges[i].first, ranges[i].n);
-		want(self, ranges[i].first, ranges[i].n);
+		memset(&want[ranges[i].first], 1, ranges[i].n);
 	}
 	extents[4].count = 100 * PAGE;
-	return prefetch_args(self->rig.region, extents, 5);
+	return prefetch_args(region, extents, 5);
 }
 
 /* The disk reads the file system's own blocks too: where files are, checksums. */
 TEST_F(filesystems, exactly)
 {
-	struct colink_prefetch args = ask_scattered(self);
+	struct colink_prefetch args = ask_scattered(self->rig.region, self->want);
 	struct disk_reads before = disk_reads(self->rig.file.fd), after;
 
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
 	after = disk_reads(self->rig.file.fd);
-	EXPECT_TRUE(as_wanted(self, variant->compressed));
-	EXPECT_TRUE(content_right(self));
+	EXPECT_TRUE(as_wanted(&self->rig.file, self->want, variant->compressed));
+	EXPECT_TRUE(content_right(&self->rig.file, self->want));
 	EXPECT_EQ(5, args.result.extents);
 	EXPECT_EQ(0, args.result.pages_resident);
 	EXPECT_EQ(84, args.result.pages_issued);
@@ -172,7 +167,7 @@ TEST_F(filesystems, exactly)
 
 TEST_F(filesystems, second_reads_nothing)
 {
-	struct colink_prefetch args = ask_scattered(self);
+	struct colink_prefetch args = ask_scattered(self->rig.region, self->want);
 	struct disk_reads before;
 
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
@@ -180,21 +175,21 @@ TEST_F(filesystems, second_reads_nothing)
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
 	EXPECT_EQ(84, args.result.pages_resident);
 	EXPECT_EQ(0, args.result.pages_issued);
-	EXPECT_TRUE(content_right(self));
+	EXPECT_TRUE(content_right(&self->rig.file, self->want));
 	EXPECT_EQ(0, disk_reads(self->rig.file.fd).ios - before.ios);
 }
 
 TEST_F(filesystems, without_waiting)
 {
-	struct colink_prefetch args = ask_scattered(self);
+	struct colink_prefetch args = ask_scattered(self->rig.region, self->want);
 	struct pollfd wait = { .fd = eventfd(0, 0), .events = POLLIN };
 
 	args.flags = 0;
 	args.eventfd = wait.fd;
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
 	ASSERT_EQ(1, poll(&wait, 1, 20000));
-	EXPECT_TRUE(as_wanted(self, variant->compressed));
-	EXPECT_TRUE(content_right(self));
+	EXPECT_TRUE(as_wanted(&self->rig.file, self->want, variant->compressed));
+	EXPECT_TRUE(content_right(&self->rig.file, self->want));
 	close(wait.fd);
 }
 
@@ -207,22 +202,22 @@ TEST_F(filesystems, collapse)
 	args.gap_bytes = 3 * PAGE - 1;
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
 	EXPECT_EQ(2, args.result.ios);
-	want(self, 10, 1);
-	want(self, 14, 1);
-	EXPECT_TRUE(as_wanted(self, variant->compressed));
+	self->want[10] = 1;
+	self->want[14] = 1;
+	EXPECT_TRUE(as_wanted(&self->rig.file, self->want, variant->compressed));
 
 	evict(&self->rig.file);
 	args.gap_bytes = 3 * PAGE;
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
 	EXPECT_EQ(1, args.result.ios);
 	EXPECT_EQ(3 * PAGE, args.result.gap_bytes);
-	want(self, 10, 5);
+	memset(&self->want[10], 1, 5);
 	/* The gap is not waited for; asked for now, it is, and is already there. */
 	args = prefetch_args(self->rig.region, &all, 1);
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
 	EXPECT_EQ(5, args.result.pages_resident);
-	EXPECT_TRUE(as_wanted(self, variant->compressed));
-	EXPECT_TRUE(content_right(self));
+	EXPECT_TRUE(as_wanted(&self->rig.file, self->want, variant->compressed));
+	EXPECT_TRUE(content_right(&self->rig.file, self->want));
 }
 
 /*
@@ -245,10 +240,10 @@ TEST_F(filesystems, behind_what_was_read)
 		args = prefetch_args(self->rig.region, &extent, 1);
 		ASSERT_EQ(0, prefetch(self->rig.device, &args));
 		ASSERT_EQ(PAGES - first, args.result.pages_resident + args.result.pages_issued);
-		want(self, first, PAGES - first);
-		ASSERT_TRUE(as_wanted(self, true));
+		memset(&self->want[first], 1, PAGES - first);
+		ASSERT_TRUE(as_wanted(&self->rig.file, self->want, true));
 	}
-	EXPECT_TRUE(content_right(self));
+	EXPECT_TRUE(content_right(&self->rig.file, self->want));
 }
 
 static __u64 drop(const struct rig *rig, const struct colink_extent *extent)
@@ -271,16 +266,16 @@ TEST_F(filesystems, drop)
 
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
 	EXPECT_EQ(8, drop(&self->rig, &some));
-	want(self, 0, 40);
-	want(self, 48, PAGES - 48);
-	EXPECT_TRUE(as_wanted(self, false));
+	memset(self->want, 1, 40);
+	memset(&self->want[48], 1, PAGES - 48);
+	EXPECT_TRUE(as_wanted(&self->rig.file, self->want, false));
 	EXPECT_EQ(PAGES - 8, drop(&self->rig, &all));
 	EXPECT_EQ(0, count_resident(&self->rig.file));
 	args = prefetch_args(self->rig.region, &all, 1);
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
 	EXPECT_EQ(PAGES, args.result.pages_issued);
-	want(self, 0, PAGES);
-	EXPECT_TRUE(content_right(self));
+	memset(self->want, 1, PAGES);
+	EXPECT_TRUE(content_right(&self->rig.file, self->want));
 }
 
 static void *truncate_again_and_again(void *data)
@@ -348,17 +343,17 @@ TEST_F_TIMEOUT(filesystems, deleted, 120)
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
 	ASSERT_EQ(0, unlink(self->rig.file.path));
 	ASSERT_EQ(1, poll(&wait, 1, 20000));
-	want(self, 0, PAGES);
-	EXPECT_TRUE(as_wanted(self, variant->compressed));
-	EXPECT_TRUE(content_right(self));
+	memset(self->want, 1, PAGES);
+	EXPECT_TRUE(as_wanted(&self->rig.file, self->want, variant->compressed));
+	EXPECT_TRUE(content_right(&self->rig.file, self->want));
 	close(wait.fd);
 
 	evict(&self->rig.file);
 	args = prefetch_args(self->rig.region, &all, 1);
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
 	EXPECT_EQ(PAGES, args.result.pages_issued);
-	EXPECT_TRUE(as_wanted(self, variant->compressed));
-	EXPECT_TRUE(content_right(self));
+	EXPECT_TRUE(as_wanted(&self->rig.file, self->want, variant->compressed));
+	EXPECT_TRUE(content_right(&self->rig.file, self->want));
 
 	/* Only the region holds it now. */
 	munmap(self->rig.file.map, BYTES);

@@ -399,7 +399,7 @@ TEST_F(link_prefetch, region_gone)
 }
 
 /* A file in the page cache but for every second page, given to the policy as one layer. */
-static void add_half_read_file(const FIXTURE_DATA(link_prefetch) *self, struct test_file *file,
+static void add_half_read_file(struct link_prefetch *bpf, int device, const struct test_file *file,
 			       struct link_region *region)
 {
 	struct colink_layer layer = { 0, 2 * PAGE, file->pages / 2 };
@@ -417,16 +417,16 @@ static void add_half_read_file(const FIXTURE_DATA(link_prefetch) *self, struct t
 
 	for (i = 0; i < layer.slots; i++)
 		odd[i] = pages_extent(2 * i + 1, 1);
-	region->region = register_layers(self->rig.device, file->fd, &layer, 1);
+	region->region = register_layers(device, file->fd, &layer, 1);
 	need((int)region->region > 0, "COLINK_REGISTER");
 	args = prefetch_args(region->region, &all, 1);
-	need(!prefetch(self->rig.device, &args), "COLINK_PREFETCH");
+	need(!prefetch(device, &args), "COLINK_PREFETCH");
 	drop.region = region->region;
-	need(!ioctl(self->rig.device, COLINK_DROP, &drop), "COLINK_DROP");
+	need(!ioctl(device, COLINK_DROP, &drop), "COLINK_DROP");
 	need(drop.pages_dropped == layer.slots, "every second page");
 	free(odd);
-	set_layer(self->bpf, LAYERS, &same);
-	add_file(self->bpf, file->fd, region, &key);
+	set_layer(bpf, LAYERS, &same);
+	add_file(bpf, file->fd, region, &key);
 }
 
 /*
@@ -444,7 +444,7 @@ TEST_F_TIMEOUT(link_prefetch, queue_full, 120)
 
 	make_file(&slow, slow_disk(), 6000 * PAGE);
 	need(!posix_fadvise(slow.fd, 0, 0, POSIX_FADV_RANDOM), "fadvise");
-	add_half_read_file(self, &slow, &region);
+	add_half_read_file(self->bpf, self->rig.device, &slow, &region);
 	for (i = 0; i < slow.pages && !counted(self->bpf, LINK_DROPPED); i += 2)
 		read_at(&slow, i * PAGE, PAGE);
 	asked = counted(self->bpf, LINK_ASKED);
