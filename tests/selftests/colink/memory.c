@@ -123,6 +123,7 @@ TEST_F_TIMEOUT(memory, wanted_at_the_limit, 120)
 
 TEST_F_TIMEOUT(memory, speculative_at_the_limit, 120)
 {
+	unsigned long read, given_up;
 	struct colink_result result;
 	int from;
 
@@ -135,9 +136,13 @@ TEST_F_TIMEOUT(memory, speculative_at_the_limit, 120)
 	EXPECT_EQ(0, cgroup_value("memory.stat", "pgsteal"));
 	EXPECT_EQ(0, cgroup_value("memory.events", "max"));
 	EXPECT_LT((LIMIT_MIB - 3) * MIB, cgroup_value("memory.stat", "file"));
+	read = module_counter("pages_read");
+	given_up = module_counter("pages_given_up");
 	ASSERT_EQ(0, prefetch_in_group(&self->rig, FILE_MIB - 8, 8,
 				       COLINK_WAIT | COLINK_SPECULATIVE, &result));
 	EXPECT_EQ(8 * MIB / PAGE, result.pages_given_up);
+	EXPECT_EQ(8 * MIB / PAGE, module_counter("pages_given_up") - given_up);
+	EXPECT_EQ(read, module_counter("pages_read"));
 }
 
 /* Another group's pages stay, although they are older, and there is no limit to them. */
