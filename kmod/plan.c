@@ -24,8 +24,22 @@
 #define SLICE_PAGES 4096
 
 /*
+ * xas_load(), for xas_next() to go on from. Given a page within a large folio, xas_load()
+ * leaves the state where the folio begins; xas_next() would then take pages behind the
+ * folio for pages of it.
+ */
+static void *load_page(struct xa_state *xas)
+{
+	void *entry = xas_load(xas);
+
+	if (!xas_not_node(xas->xa_node))
+		xas->xa_offset = (xas->xa_index >> xas->xa_node->shift) & XA_CHUNK_MASK;
+	return entry;
+}
+
+/*
  * The first page in [first, last] that is missing, or last + 1. page_cache_next_miss()
- * is no help: it says that page 0 is missing when it is not.
+ * is no help: it says that page 0 is missing when it is not, and does not know of the above.
  */
 static pgoff_t next_missing(struct address_space *mapping, pgoff_t first, pgoff_t last)
 {
@@ -35,7 +49,7 @@ static pgoff_t next_missing(struct address_space *mapping, pgoff_t first, pgoff_
 
 	rcu_read_lock();
 	for (index = first; index <= last; index++) {
-		entry = xas_next(&xas);
+		entry = index == first ? load_page(&xas) : xas_next(&xas);
 		if (!entry || xa_is_value(entry))
 			break;
 	}

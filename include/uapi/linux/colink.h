@@ -109,7 +109,7 @@ struct colink_prefetch {
 
 /*
  * COLINK_DROP: pages wholly within the extents leave the page cache, unless mapped,
- * in use or dirty.
+ * in use or dirty, or in a large folio that reaches beyond the extents.
  */
 struct colink_drop {
 	__u32 size;

@@ -100,9 +100,21 @@ static inline size_t count_resident(const struct test_file *file)
 static inline void evict(const struct test_file *file)
 {
 	madvise(file->map, file->bytes, MADV_DONTNEED);
-	need(!fsync(file->fd), "fsync");
+	need(!fsync(file->fd) || errno == EINVAL, "fsync"); /* read-only file systems have none */
 	need(!posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED), "fadvise");
 	need(!count_resident(file), "the test file does not leave the page cache");
+}
+
+/* Map a file that is open and whose content is as it should be. */
+static inline void map_file(struct test_file *file, size_t bytes)
+{
+	file->bytes = bytes;
+	file->pages = (bytes + PAGE - 1) / PAGE;
+	file->map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file->fd, 0);
+	need(file->map != MAP_FAILED, "mmap");
+	/* Touching one page must not bring in its neighbours. */
+	madvise(file->map, bytes, MADV_RANDOM);
+	evict(file);
 }
 
 static inline void make_file(struct test_file *file, const char *directory, size_t bytes)
@@ -113,20 +125,14 @@ static inline void make_file(struct test_file *file, const char *directory, size
 	snprintf(file->path, sizeof(file->path), "%s/colink-%d", directory, getpid());
 	file->fd = open(file->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	need(file->fd >= 0, file->path);
-	file->bytes = bytes;
-	file->pages = (bytes + PAGE - 1) / PAGE;
-	for (i = 0; i < file->pages; i++) {
+	for (i = 0; i * PAGE < bytes; i++) {
 		size_t n = bytes - i * PAGE < PAGE ? bytes - i * PAGE : PAGE;
 
 		memset(block, content(i), PAGE);
 		need(write(file->fd, block, n) == (ssize_t)n, "write");
 	}
 	free(block);
-	file->map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file->fd, 0);
-	need(file->map != MAP_FAILED, "mmap");
-	/* Touching one page must not bring in its neighbours. */
-	madvise(file->map, bytes, MADV_RANDOM);
-	evict(file);
+	map_file(file, bytes);
 }
 
 static inline void remove_file(struct test_file *file)
@@ -188,21 +194,89 @@ struct disk_reads {
 	unsigned long long bytes;
 };
 
+/*
+ * The disk that a file is on: its file system's device or, where that is not a disk's
+ * (btrfs has devices of its own), what was mounted.
+ */
+static inline dev_t disk_of(int fd)
+{
+	char line[512], source[128];
+	struct statx status;
+	unsigned int mount;
+	struct stat disk;
+	bool found = false;
+	FILE *mounts;
+
+	need(!statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status), "statx");
+	if (status.stx_dev_major)
+		return makedev(status.stx_dev_major, status.stx_dev_minor);
+	mounts = fopen("/proc/self/mountinfo", "r");
+	need(mounts, "/proc/self/mountinfo");
+	while (!found && fgets(line, sizeof(line), mounts))
+		found = sscanf(line, "%u", &mount) == 1 && mount == status.stx_mnt_id &&
+			sscanf(strstr(line, " - "), " - %*s %127s", source) == 1;
+	fclose(mounts);
+	need(found && !stat(source, &disk), "the disk of a file");
+	return disk.st_rdev;
+}
+
 static inline struct disk_reads disk_reads(int fd)
 {
 	unsigned long long ios, merges, sectors;
-	struct stat status;
+	dev_t device = disk_of(fd);
 	char path[64];
 	FILE *stat;
 
-	need(!fstat(fd, &status), "fstat");
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/stat", major(status.st_dev),
-		 minor(status.st_dev));
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/stat", major(device), minor(device));
 	stat = fopen(path, "r");
 	need(stat, path);
 	need(fscanf(stat, "%llu %llu %llu", &ios, &merges, &sectors) == 3, path);
 	fclose(stat);
 	return (struct disk_reads){ ios, sectors * 512 };
+}
+
+static inline void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	need(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), path);
+	close(fd);
+}
+
+/* The value after a key in a group's file; a file with one value has no key. */
+static inline unsigned long long group_value(const char *group, const char *file, const char *key)
+{
+	unsigned long long value;
+	char path[256], name[64];
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	stream = fopen(path, "r");
+	need(stream, path);
+	if (!key) {
+		need(fscanf(stream, "%llu", &value) == 1, path);
+	} else {
+		do
+			need(fscanf(stream, "%63s %llu", name, &value) == 2, key);
+		while (strcmp(name, key));
+	}
+	fclose(stream);
+	return value;
+}
+
+/* A counter of the module, since it was loaded. */
+static inline unsigned long module_counter(const char *name)
+{
+	FILE *file = fopen("/sys/kernel/debug/colink/counters", "r");
+	unsigned long value;
+	char line[64];
+
+	need(file, "counters");
+	do
+		need(fscanf(file, "%63s %lu", line, &value) == 2, name);
+	while (strcmp(line, name));
+	fclose(file);
+	return value;
 }
 
 /* A small generator with a seed, so that a run can be repeated. */

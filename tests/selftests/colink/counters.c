@@ -23,28 +23,6 @@ FIXTURE_TEARDOWN(counters)
 	rig_close(&self->rig);
 }
 
-static unsigned long counter(const char *name)
-{
-	FILE *file = fopen("/sys/kernel/debug/colink/counters", "r");
-	unsigned long value;
-	char line[64];
-
-	need(file, "counters");
-	do
-		need(fscanf(file, "%63s %lu", line, &value) == 2, name);
-	while (strcmp(line, name));
-	fclose(file);
-	return value;
-}
-
-static void write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC);
-
-	need(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), path);
-	close(fd);
-}
-
 /* Pages 0-3 and 6-7 with the gap between them, page 1 being resident, and one extent refused. */
 static struct colink_result mixed_request(const struct rig *rig)
 {
@@ -71,12 +49,12 @@ TEST_F(counters, of_the_module)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++)
-		before[i] = counter(names[i]);
+		before[i] = module_counter(names[i]);
 	mixed_request(&self->rig);
 	after = disk_reads(self->rig.file.fd);
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		TH_LOG("%s: %lu before, %lu now", names[i], before[i], counter(names[i]));
-		EXPECT_EQ(want[i], counter(names[i]) - before[i]);
+		TH_LOG("%s: %lu before, %lu now", names[i], before[i], module_counter(names[i]));
+		EXPECT_EQ(want[i], module_counter(names[i]) - before[i]);
 	}
 	EXPECT_EQ(8 * PAGE, after.bytes - disk.bytes);
 	EXPECT_EQ(3, after.ios - disk.ios);

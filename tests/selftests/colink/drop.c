@@ -43,11 +43,13 @@ static int drop(const struct rig *rig, const struct colink_extent *extents, int 
 TEST_F(drop, exactly)
 {
 	struct colink_extent extents[] = { pages_extent(100, 10), pages_extent(7, 1) };
+	unsigned long before = module_counter("pages_dropped");
 	__u64 dropped;
 	int i;
 
 	ASSERT_EQ(0, drop(&self->rig, extents, 2, &dropped));
 	EXPECT_EQ(11, dropped);
+	EXPECT_EQ(11, module_counter("pages_dropped") - before);
 	EXPECT_EQ(PAGES - 11, resident(&self->rig.file, self->vector));
 	EXPECT_FALSE(self->vector[7]);
 	for (i = 100; i < 110; i++)

@@ -205,6 +205,7 @@ TEST_F_TIMEOUT(fuzz_ioctl, hostile_arguments, 280)
 		EXPECT_GT(CALLS * 9 / 10, fuzzers[i].errors);
 	}
 	/* No quota has leaked. */
+	EXPECT_LT(0, register_file(self->rig.device, self->rig.file.fd));
 	EXPECT_EQ(0, prefetch(self->rig.device, &args));
 	EXPECT_EQ(PAGES, count_resident(&self->rig.file));
 }

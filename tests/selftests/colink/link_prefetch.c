@@ -15,6 +15,7 @@
 #include "link_prefetch.skel.h"
 
 #define PAGES 1024
+#define CGROUP "/sys/fs/cgroup/colink-test"
 #define SHARE(percent) (LINK_ONE * (percent) / 100)
 
 /* Entries of layers and hot_runs: of the fixture's layers, then a test's own. */
@@ -417,6 +418,22 @@ TEST_F(link_prefetch, other_files_untouched)
 	remove_file(&other);
 }
 
+/* O_DIRECT goes past the page cache, and so past the policy. */
+TEST_F(link_prefetch, direct_reads_untouched)
+{
+	int direct = open(self->rig.file.path, O_RDONLY | O_DIRECT);
+	void *buffer;
+
+	set_strengths(self->hints, PAGED, 0, 199, LINK_ONE);
+	need(direct >= 0 && !posix_memalign(&buffer, PAGE, PAGE), "O_DIRECT");
+	need(pread(direct, buffer, PAGE, 16 * PAGE) == PAGE, "pread");
+	EXPECT_EQ(0, memcmp((__u8[]){ content(16) }, buffer, 1));
+	EXPECT_EQ(0, count_resident(&self->rig.file));
+	EXPECT_EQ(0, counted(self->bpf, LINK_READS));
+	free(buffer);
+	close(direct);
+}
+
 /* A file taken out of the map is as any other; one whose region ended is counted. */
 TEST_F(link_prefetch, region_gone)
 {
@@ -429,6 +446,75 @@ TEST_F(link_prefetch, region_gone)
 	need(!bpf_map_delete_elem(bpf_map__fd(self->bpf->maps.files), &self->key), "delete");
 	read_at(&self->rig.file, 16 * PAGE, PAGE);
 	EXPECT_EQ(1, counted(self->bpf, LINK_READS));
+}
+
+/* A file in the page cache but for every second page, given to the policy as one layer. */
+static void add_half_read_file(struct link_prefetch *bpf, int device, const struct test_file *file,
+			       struct link_region *region)
+{
+	struct colink_layer layer = { 0, 2 * PAGE, file->pages / 2 };
+	struct link_layer same = { 0, layer.stride, layer.slots, 0, .next = LAYERS };
+	struct colink_extent all = pages_extent(0, file->pages);
+	struct colink_extent *odd = calloc(layer.slots, sizeof(*odd));
+	struct colink_prefetch args;
+	struct colink_drop drop = {
+		.size = sizeof(drop),
+		.n_extents = layer.slots,
+		.extents = (unsigned long)odd,
+	};
+	struct link_file key;
+	__u32 i;
+
+	for (i = 0; i < layer.slots; i++)
+		odd[i] = pages_extent(2 * i + 1, 1);
+	region->region = register_layers(device, file->fd, &layer, 1);
+	need((int)region->region > 0, "COLINK_REGISTER");
+	args = prefetch_args(region->region, &all, 1);
+	need(!prefetch(device, &args), "COLINK_PREFETCH");
+	drop.region = region->region;
+	need(!ioctl(device, COLINK_DROP, &drop), "COLINK_DROP");
+	need(drop.pages_dropped == layer.slots, "every second page");
+	free(odd);
+	set_layer(bpf, LAYERS, &same);
+	add_file(bpf, file->fd, region, &key);
+}
+
+/*
+ * A full queue drops what is asked and makes nobody wait. It becomes full where the disk
+ * takes no more, so that the worker that empties it cannot go on.
+ */
+TEST_F_TIMEOUT(link_prefetch, queue_full, 120)
+{
+	struct link_region region = { .n_layers = 1, .first_layer = LAYERS };
+	unsigned long dropped = module_counter("bpf_dropped");
+	unsigned long queued = module_counter("bpf_queued");
+	struct test_file slow;
+	__u64 asked;
+	size_t i;
+
+	make_file(&slow, slow_disk(), 6000 * PAGE);
+	need(!posix_fadvise(slow.fd, 0, 0, POSIX_FADV_RANDOM), "fadvise");
+	add_half_read_file(self->bpf, self->rig.device, &slow, &region);
+	for (i = 0; i < slow.pages && !counted(self->bpf, LINK_DROPPED); i += 2)
+		read_at(&slow, i * PAGE, PAGE);
+	asked = counted(self->bpf, LINK_ASKED);
+	TH_LOG("%llu asked, %llu dropped", asked, counted(self->bpf, LINK_DROPPED));
+	EXPECT_EQ(1, counted(self->bpf, LINK_DROPPED));
+	EXPECT_LE(1024, asked);
+	EXPECT_TRUE(balanced(self->bpf));
+	EXPECT_EQ(1, module_counter("bpf_dropped") - dropped);
+	EXPECT_EQ(asked, module_counter("bpf_queued") - queued);
+
+	/* There is room again when what is queued has been worked off. */
+	need(!ioctl(self->rig.device, COLINK_UNREGISTER, region.region), "COLINK_UNREGISTER");
+	set_strengths(self->hints, PAGED, 0, 1, LINK_ONE);
+	for (i = 0; i < 1000 && counted(self->bpf, LINK_ASKED) == asked; i++) {
+		usleep(10000);
+		evict(&self->rig.file);
+		read_at(&self->rig.file, 16 * PAGE, PAGE);
+	}
+	EXPECT_TRUE(only_resident(&self->rig.file, 16, 2));
+	remove_file(&slow);
 }
 
 TEST_F(link_prefetch, hot_runs_of_the_next_layer)
@@ -470,6 +556,53 @@ TEST_F(link_prefetch, hot_runs_of_the_next_layer)
 	EXPECT_TRUE(becomes(&self->rig.file, want));
 	EXPECT_EQ(3, counted(self->bpf, LINK_ENTERED));
 	EXPECT_TRUE(balanced(self->bpf));
+}
+
+static void touch_in_group(const struct test_file *file, size_t page)
+{
+	pid_t child = fork();
+	int status;
+
+	need(child >= 0, "fork");
+	if (!child) {
+		write_text(CGROUP "/cgroup.procs", "0");
+		read_at(file, page * PAGE, PAGE);
+		_exit(0);
+	}
+	need(waitpid(child, &status, 0) == child && !status, "a child in the group");
+}
+
+/*
+ * Who touches pays, and what is asked for him is speculative: nothing is reclaimed for it,
+ * and a group that is as good as at its limit gets none of it.
+ */
+TEST_F(link_prefetch, charged_to_who_touches)
+{
+	unsigned long given_up = module_counter("pages_given_up");
+	__u8 want[PAGES] = { 0 };
+	char limit[32];
+	int i;
+
+	need(!mkdir(CGROUP, 0755), CGROUP);
+	set_strengths(self->hints, PAGED, 0, 199, LINK_ONE);
+	set_strengths(self->hints, LARGE, 0, 99, LINK_ONE);
+	touch_in_group(&self->rig.file, 16);
+	EXPECT_TRUE(only_resident(&self->rig.file, 16, 200));
+	for (i = 0; i < 50 && group_value(CGROUP, "memory.stat", "file") < 200 * PAGE; i++)
+		usleep(100000);
+	EXPECT_EQ(200 * PAGE, group_value(CGROUP, "memory.stat", "file"));
+
+	snprintf(limit, sizeof(limit), "%llu",
+		 group_value(CGROUP, "memory.current", NULL) + 150 * PAGE);
+	write_text(CGROUP "/memory.max", limit);
+	touch_in_group(&self->rig.file, 300);
+	memset(&want[16], 1, 200);
+	want[300] = 1;
+	EXPECT_TRUE(becomes(&self->rig.file, want));
+	EXPECT_LE(299, module_counter("pages_given_up") - given_up);
+	EXPECT_EQ(0, group_value(CGROUP, "memory.stat", "pgscan"));
+	evict(&self->rig.file);
+	need(!rmdir(CGROUP), CGROUP);
 }
 
 /* Layers of ten pages each, from where the map has those of another file before them. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Who is charged for prefetched pages, and what a cgroup at its limit gets: wanted
- * requests reclaim the group's own pages, speculative ones stand back.
+ * requests reclaim the group's own pages and nobody else's, speculative ones stand back.
  */
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -11,6 +11,8 @@
 
 #define MIB (1024 * 1024)
 #define CGROUP "/sys/fs/cgroup/colink-test"
+#define SIBLING "/sys/fs/cgroup/colink-test-2"
+#define CHILD CGROUP "/child"
 #define FILE_MIB 64
 #define LIMIT_MIB 24
 
@@ -18,43 +20,24 @@ FIXTURE(memory) {
 	struct rig rig;
 };
 
-static void write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	need(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), path);
-	close(fd);
-}
-
-/* The value after a key in a cgroup file; a file with one value has no key. */
 static unsigned long long cgroup_value(const char *file, const char *key)
 {
-	unsigned long long value;
-	char path[256], name[64];
-	FILE *stream;
+	return group_value(CGROUP, file, key);
+}
 
-	snprintf(path, sizeof(path), CGROUP "/%s", file);
-	stream = fopen(path, "r");
-	need(stream, path);
-	if (!key) {
-		need(fscanf(stream, "%llu", &value) == 1, path);
-	} else {
-		do
-			need(fscanf(stream, "%63s %llu", name, &value) == 2, key);
-		while (strcmp(name, key));
-	}
-	fclose(stream);
-	return value;
+static void set_mib(const char *path, int mib)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%d", mib * MIB);
+	write_text(path, text);
 }
 
 FIXTURE_SETUP(memory)
 {
-	char limit[32];
-
 	rig_open(&self->rig, disk(), FILE_MIB * MIB);
 	need(!mkdir(CGROUP, 0755), CGROUP);
-	snprintf(limit, sizeof(limit), "%d", LIMIT_MIB * MIB);
-	write_text(CGROUP "/memory.max", limit);
+	set_mib(CGROUP "/memory.max", LIMIT_MIB);
 }
 
 FIXTURE_TEARDOWN(memory)
@@ -63,9 +46,9 @@ FIXTURE_TEARDOWN(memory)
 	need(!rmdir(CGROUP), CGROUP);
 }
 
-/* Prefetch so many MiB in a child within the cgroup, and wait. Returns the child's status. */
-static int prefetch_in_group(const struct rig *rig, unsigned int from, unsigned int mib,
-			     unsigned int flags, struct colink_result *result)
+/* Prefetch so many MiB in a child within a group, and wait. Returns the child's status. */
+static int prefetch_in(const char *group, const struct rig *rig, unsigned int from,
+		       unsigned int mib, unsigned int flags, struct colink_result *result)
 {
 	struct colink_extent extent = bytes_extent((__u64)from * MIB, (__u64)mib * MIB);
 	struct colink_prefetch args = prefetch_args(rig->region, &extent, 1);
@@ -73,10 +56,13 @@ static int prefetch_in_group(const struct rig *rig, unsigned int from, unsigned 
 					    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int event = eventfd(0, 0), status;
 	struct pollfd wait = { .fd = event, .events = POLLIN };
-	pid_t child = fork();
+	char procs[128];
+	pid_t child;
 
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", group);
+	child = fork();
 	if (!child) {
-		write_text(CGROUP "/cgroup.procs", "0");
+		write_text(procs, "0");
 		args.flags = flags;
 		args.eventfd = event;
 		status = prefetch(rig->device, &args);
@@ -90,6 +76,12 @@ static int prefetch_in_group(const struct rig *rig, unsigned int from, unsigned 
 	munmap(shared, PAGE);
 	close(event);
 	return status;
+}
+
+static int prefetch_in_group(const struct rig *rig, unsigned int from, unsigned int mib,
+			     unsigned int flags, struct colink_result *result)
+{
+	return prefetch_in(CGROUP, rig, from, mib, flags, result);
 }
 
 static bool about(unsigned long long value, unsigned long long mib)
@@ -131,6 +123,7 @@ TEST_F_TIMEOUT(memory, wanted_at_the_limit, 120)
 
 TEST_F_TIMEOUT(memory, speculative_at_the_limit, 120)
 {
+	unsigned long read, given_up;
 	struct colink_result result;
 	int from;
 
@@ -143,9 +136,67 @@ TEST_F_TIMEOUT(memory, speculative_at_the_limit, 120)
 	EXPECT_EQ(0, cgroup_value("memory.stat", "pgsteal"));
 	EXPECT_EQ(0, cgroup_value("memory.events", "max"));
 	EXPECT_LT((LIMIT_MIB - 3) * MIB, cgroup_value("memory.stat", "file"));
+	read = module_counter("pages_read");
+	given_up = module_counter("pages_given_up");
 	ASSERT_EQ(0, prefetch_in_group(&self->rig, FILE_MIB - 8, 8,
 				       COLINK_WAIT | COLINK_SPECULATIVE, &result));
 	EXPECT_EQ(8 * MIB / PAGE, result.pages_given_up);
+	EXPECT_EQ(8 * MIB / PAGE, module_counter("pages_given_up") - given_up);
+	EXPECT_EQ(read, module_counter("pages_read"));
+}
+
+/* Another group's pages stay, although they are older, and there is no limit to them. */
+TEST_F_TIMEOUT(memory, wanted_takes_from_nobody_else, 120)
+{
+	unsigned long long before;
+	struct colink_result result;
+	int from;
+
+	need(!mkdir(SIBLING, 0755), SIBLING);
+	ASSERT_EQ(0, prefetch_in(SIBLING, &self->rig, 0, 16, COLINK_WAIT, &result));
+	before = group_value(SIBLING, "memory.stat", "file");
+	EXPECT_TRUE(about(before, 16));
+	for (from = 16; from < FILE_MIB; from += 8)
+		ASSERT_EQ(0, prefetch_in_group(&self->rig, from, 8, from % 16 ? COLINK_WAIT : 0,
+					       &result));
+	EXPECT_LT(0, cgroup_value("memory.stat", "pgsteal"));
+	EXPECT_EQ(0, group_value(SIBLING, "memory.stat", "pgscan"));
+	EXPECT_EQ(before, group_value(SIBLING, "memory.stat", "file"));
+	evict(&self->rig.file);
+	need(!rmdir(SIBLING), SIBLING);
+}
+
+/* memory.high throttles and reclaims: to speculative requests it is a limit as well. */
+TEST_F_TIMEOUT(memory, speculative_at_high, 120)
+{
+	struct colink_result result;
+	int from;
+
+	set_mib(CGROUP "/memory.high", LIMIT_MIB / 2);
+	for (from = 0; from < FILE_MIB; from += 8)
+		ASSERT_EQ(0, prefetch_in_group(&self->rig, from, 8,
+					       COLINK_WAIT | COLINK_SPECULATIVE, &result));
+	EXPECT_EQ(8 * MIB / PAGE, result.pages_given_up);
+	EXPECT_EQ(0, cgroup_value("memory.stat", "pgscan"));
+	EXPECT_EQ(0, cgroup_value("memory.events", "high"));
+	EXPECT_LT((LIMIT_MIB / 2 - 3) * MIB, cgroup_value("memory.stat", "file"));
+}
+
+TEST_F_TIMEOUT(memory, speculative_at_the_limit_of_the_group_above, 120)
+{
+	struct colink_result result;
+	int from;
+
+	write_text(CGROUP "/cgroup.subtree_control", "+memory");
+	need(!mkdir(CHILD, 0755), CHILD);
+	for (from = 0; from < FILE_MIB; from += 8)
+		ASSERT_EQ(0, prefetch_in(CHILD, &self->rig, from, 8,
+					 COLINK_WAIT | COLINK_SPECULATIVE, &result));
+	EXPECT_EQ(8 * MIB / PAGE, result.pages_given_up);
+	EXPECT_EQ(0, cgroup_value("memory.stat", "pgscan"));
+	EXPECT_EQ(0, cgroup_value("memory.events", "max"));
+	evict(&self->rig.file);
+	need(!rmdir(CHILD), CHILD);
 }
 
 /* More than the group may have, in one request: no kill, and what did not fit is told. */

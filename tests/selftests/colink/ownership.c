@@ -142,13 +142,35 @@ TEST_F(ownership, inherited_by_a_child)
 	EXPECT_EQ(4, count_resident(&self->rig.file));
 }
 
+static bool become_nobody(void)
+{
+	return !setgid(65534) && !setuid(65534);
+}
+
+/* Who was given an open device may use it, but has no more of others' regions than anybody. */
+TEST_F(ownership, of_another_user)
+{
+	int other = open_device(), status;
+	pid_t child = fork();
+
+	if (!child)
+		_exit(!become_nobody() ||
+		      prefetch_region(other, &self->extent, self->rig.region) != -ENOENT ||
+		      drop_region(other, &self->extent, self->rig.region) != -ENOENT ||
+		      unregister(other, self->rig.region) != -ENOENT);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, count_resident(&self->rig.file));
+	EXPECT_EQ(0, prefetch_region(self->rig.device, &self->extent, self->rig.region));
+}
+
 TEST_F(ownership, unprivileged)
 {
 	int status;
 	pid_t child = fork();
 
 	if (!child) {
-		if (setgid(65534) || setuid(65534))
+		if (!become_nobody())
 			_exit(2);
 		_exit(open("/dev/colink", O_RDWR) < 0 && errno == EACCES ? 0 : 1);
 	}
