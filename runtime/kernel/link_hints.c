@@ -27,6 +27,7 @@ static int compare_runs(const void *a, const void *b)
 	return one->run.first < other->run.first ? -1 : one->run.first > other->run.first;
 }
 
+/* In the order of slots. Two runs are never side by side: (n_slots + 1) / 2 at most. */
 static uint32_t find_runs(const struct link_hint *hints, uint32_t n_slots, uint32_t bound,
 			  uint64_t max_gap, struct rated_run *runs)
 {

@@ -69,7 +69,7 @@ static bool slots_resident(FIXTURE_DATA(load) *self, int layer, int first, int s
 	return have == end - begin && n == have;
 }
 
-TEST_F(load, linked_run_becomes_resident)
+TEST_F_TIMEOUT(load, linked_run_becomes_resident, PATIENCE)
 {
 	int slot, n;
 
@@ -108,7 +108,7 @@ TEST_F(load, linked_run_becomes_resident)
 	EXPECT_TRUE(slots_resident(self, 3, slot, 1));
 }
 
-TEST_F(load, hot_runs_of_the_next_layer)
+TEST_F_TIMEOUT(load, hot_runs_of_the_next_layer, PATIENCE)
 {
 	size_t page, first = 0, last = 0, n;
 
@@ -131,7 +131,7 @@ TEST_F(load, hot_runs_of_the_next_layer)
 	EXPECT_EQ(1, number(&self->output, "hot_asked"));
 }
 
-TEST_F(load, policy_changes_while_it_runs)
+TEST_F_TIMEOUT(load, policy_changes_while_it_runs, PATIENCE)
 {
 	int slot = best_slot(self->link[2], ONE / 10), n = followed(self->link[2], slot, ONE / 10);
 	double pid;
@@ -164,7 +164,7 @@ TEST_F(load, policy_changes_while_it_runs)
 	EXPECT_EQ(1, regions());
 }
 
-TEST_F(load, what_a_second_load_cannot_change)
+TEST_F_TIMEOUT(load, what_a_second_load_cannot_change, PATIENCE)
 {
 	run(&self->output, "load", self->file.path, "--gap", "8192");
 	ASSERT_EQ(0, self->output.status);
@@ -178,7 +178,7 @@ TEST_F(load, what_a_second_load_cannot_change)
 }
 
 /* Of many at once one loads it, and the others find it loaded. */
-TEST_F(load, loads_at_once)
+TEST_F_TIMEOUT(load, loads_at_once, PATIENCE)
 {
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), i;
 	pid_t pids[6];
@@ -194,7 +194,7 @@ TEST_F(load, loads_at_once)
 }
 
 /* A descriptor of the shell's that it inherits does not stay open with it. */
-TEST_F(load, descriptors_not_kept)
+TEST_F_TIMEOUT(load, descriptors_not_kept, PATIENCE)
 {
 	int inherited[2];
 	char byte;
@@ -218,7 +218,7 @@ static void give_up_bpf(void)
 	     "PR_CAPBSET_DROP");
 }
 
-TEST_F(load, refused_in_one_line)
+TEST_F_TIMEOUT(load, refused_in_one_line, PATIENCE)
 {
 	chmod(self->file.path, 0644);
 	run_as(&self->output, become_nobody, ARGS("load", self->file.path));
@@ -237,7 +237,7 @@ TEST_F(load, refused_in_one_line)
 }
 
 /* The module went: nothing to load with. */
-TEST_F(load, module_not_loaded)
+TEST_F_TIMEOUT(load, module_not_loaded, PATIENCE)
 {
 	char module[128];
 
