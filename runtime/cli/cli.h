@@ -32,6 +32,7 @@ int cmd_eval(const struct command *command, int argc, char **argv);
 int cmd_import(const struct command *command, int argc, char **argv);
 int cmd_info(const struct command *command, int argc, char **argv);
 int cmd_link(const struct command *command, int argc, char **argv);
+int cmd_load(const struct command *command, int argc, char **argv);
 int cmd_logits(const struct command *command, int argc, char **argv);
 int cmd_pack(const struct command *command, int argc, char **argv);
 int cmd_place(const struct command *command, int argc, char **argv);
@@ -39,6 +40,7 @@ int cmd_run(const struct command *command, int argc, char **argv);
 int cmd_tokenize(const struct command *command, int argc, char **argv);
 int cmd_trace(const struct command *command, int argc, char **argv);
 int cmd_train(const struct command *command, int argc, char **argv);
+int cmd_unload(const struct command *command, int argc, char **argv);
 int cmd_verify(const struct command *command, int argc, char **argv);
 
 /* The benchmarks that cmd_bench() knows: bench_NAME.c. */
@@ -78,6 +80,10 @@ struct option_spec {
  */
 int options_parse(const struct command *command, const struct option_spec *specs, size_t n_specs,
 		  int argc, char **argv, const char **positional, size_t n_positional);
+/* The same with `least` to `most` other arguments; those not given are NULL. */
+int options_parse_some(const struct command *command, const struct option_spec *specs,
+		       size_t n_specs, int argc, char **argv, const char **positional,
+		       size_t least, size_t most);
 void string_list_free(struct string_list *list);
 
 /* "colink NAME: message" and the hint to --help on stderr; EXIT_USAGE. */

@@ -126,8 +126,9 @@ static void fill_tables(const struct option_spec *specs, size_t n, struct option
 	*letters = '\0';
 }
 
-int options_parse(const struct command *command, const struct option_spec *specs, size_t n_specs,
-		  int argc, char **argv, const char **positional, size_t n_positional)
+int options_parse_some(const struct command *command, const struct option_spec *specs,
+		       size_t n_specs, int argc, char **argv, const char **positional,
+		       size_t least, size_t most)
 {
 	struct option longs[MAX_SPECS + 2];
 	char letters[2 * MAX_SPECS + 2];
@@ -155,11 +156,18 @@ int options_parse(const struct command *command, const struct option_spec *specs
 			return usage_error(command, "--%s: '%s' is not a valid number", spec->name,
 					   optarg);
 	}
-	if ((size_t)(argc - optind) != n_positional)
+	if ((size_t)(argc - optind) < least || (size_t)(argc - optind) > most)
 		return usage_error(command, "expected: %s", command->arguments);
-	for (size_t i = 0; i < n_positional; i++)
-		positional[i] = argv[optind + (int)i];
+	for (size_t i = 0; i < most; i++)
+		positional[i] = optind + (int)i < argc ? argv[optind + (int)i] : NULL;
 	return -1;
+}
+
+int options_parse(const struct command *command, const struct option_spec *specs, size_t n_specs,
+		  int argc, char **argv, const char **positional, size_t n_positional)
+{
+	return options_parse_some(command, specs, n_specs, argc, argv, positional, n_positional,
+				  n_positional);
 }
 
 void string_list_free(struct string_list *list)

@@ -45,24 +45,32 @@ static const char *why_not_registered(int error)
 	}
 }
 
-int kernel_device_register(int device, int fd, const char *path,
-			   const struct colink_layer *layers, uint32_t n_layers,
-			   uint64_t gap_bytes, uint32_t *region, struct error *err)
+int kernel_device_register_args(int device, const char *path, struct colink_register *args,
+				uint32_t *region, struct error *err)
 {
-	struct colink_register args = {
-		.size = sizeof(args),
-		.fd = fd,
-		.n_layers = n_layers,
-		.layers = (uintptr_t)layers,
-		.gap_bytes = gap_bytes,
-	};
-	int id = ioctl(device, COLINK_REGISTER, &args);
+	int id;
 
+	args->size = sizeof(*args);
+	id = ioctl(device, COLINK_REGISTER, args);
 	if (id < 0)
 		return error_set(err, -errno, "%s: the module does not take it: %s", path,
 				 why_not_registered(errno));
 	*region = id;
 	return 0;
+}
+
+int kernel_device_register(int device, int fd, const char *path,
+			   const struct colink_layer *layers, uint32_t n_layers,
+			   uint64_t gap_bytes, uint32_t *region, struct error *err)
+{
+	struct colink_register args = {
+		.fd = fd,
+		.n_layers = n_layers,
+		.layers = (uintptr_t)layers,
+		.gap_bytes = gap_bytes,
+	};
+
+	return kernel_device_register_args(device, path, &args, region, err);
 }
 
 int kernel_device_prefetch(int device, const char *path, struct colink_prefetch *args,

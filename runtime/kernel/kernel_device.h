@@ -28,6 +28,10 @@ int kernel_device_register(int device, int fd, const char *path,
 			   const struct colink_layer *layers, uint32_t n_layers,
 			   uint64_t gap_bytes, uint32_t *region, struct error *err);
 
+/* The call as it is, `args->size` filled in here: for who wants to know what it says. */
+int kernel_device_register_args(int device, const char *path, struct colink_register *args,
+				uint32_t *region, struct error *err);
+
 /* The call as it is, `args->size` filled in here. `path` is for messages. */
 int kernel_device_prefetch(int device, const char *path, struct colink_prefetch *args,
 			   struct error *err);

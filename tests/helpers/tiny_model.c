@@ -17,6 +17,10 @@ static void *tensor_data(const struct tiny_model *model, const struct model_tens
 	char *data = calloc(1, model_tensor_bytes(tensor));
 
 	assert_non_null(data);
+	if (tensor->id == MODEL_HINT_LINK && model->link)
+		memcpy(data, model->link + layer * n, n * sizeof(float));
+	if (tensor->id == MODEL_HINT_FREQUENCY && model->frequency)
+		memcpy(data, model->frequency + layer * n, n * sizeof(float));
 	for (size_t slot = 0; tensor->layer != MODEL_NO_LAYER && slot < n; slot++) {
 		size_t neuron = layer * n + model->neuron[slot];
 		uint16_t *bundle = (uint16_t *)data + slot * 2 * d;

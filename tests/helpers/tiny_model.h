@@ -18,6 +18,8 @@ struct tiny_model {
 	const uint16_t *up; /* (n_layers, n_ffn, d_model): rows of fc1 */
 	const float *up_bias; /* (n_layers, n_ffn) */
 	const uint16_t *down; /* (n_layers, n_ffn, d_model): columns of fc2 */
+	const float *link; /* (n_layers, n_ffn), by slot: hints; NULL: zero */
+	const float *frequency; /* likewise */
 };
 
 void tiny_model_write(const struct tiny_model *model, const char *path);

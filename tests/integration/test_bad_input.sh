@@ -57,7 +57,7 @@ awk 'BEGIN { srand(7); for (i = 0; i < 20000; i++) printf "%c", 1 + int(254 * ra
 for kind in missing directory empty fifo text truncated head random; do
 	file=$bad/$kind
 	for command in "run $file -p x -n 1" "eval $file --text $text" "logits $file -p x" \
-		"tokenize $file -p x" "info $file" "verify $file" \
+		"tokenize $file -p x" "info $file" "verify $file" "load $file" \
 		"trace $file --text $text -o $out" "train $file --trace $work/trace -o $out" \
 		"pack $file --placement $work/placement -o $out" "place $file -o $out" \
 		"train $work/model.gguf --trace $file -o $out" \
@@ -120,7 +120,7 @@ misused() {
 		return 1
 	fi
 }
-for command in link run eval logits tokenize info verify import trace place train pack; do
+for command in link run eval logits tokenize info verify load import trace place train pack; do
 	check "$command: an unknown option" misused $command "$linked" --frobnicate
 	check "$command: no argument" misused $command
 	check "$command: an argument too many" misused $command "$linked" "$linked"
@@ -130,6 +130,8 @@ for option in '-n x' '-n -1' '-n 99999999999' '--temp nan' '--temp -1' '--top-p 
 	# shellcheck disable=SC2086
 	check "run $option" misused run "$linked" -p x $option
 done
+check 'unload: an unknown option' misused unload --frobnicate
+check 'unload: an argument too many' misused unload "$linked" "$linked"
 check 'an unknown command' misused frobnicate
 
 # A pickle that would run a program: archive/data.pkl is os.system("true").

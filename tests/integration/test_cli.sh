@@ -83,6 +83,34 @@ survives_hangup() {
 }
 check 'link outlives a SIGHUP that is ignored' survives_hangup
 
+# What a module and a program in the kernel need is tested in tests/selftests.
+export COLINK_STATE=$work/state
+for threshold in -0.1 1.01 inf; do
+	check "a threshold of $threshold" misused "--threshold" \
+		"$COLINK" load "$linked" --threshold $threshold
+done
+check 'a run too long' misused '--max-run: at most' "$COLINK" load "$linked" --max-run 1048577
+check 'too many hot runs' misused '--max-hot: at most' "$COLINK" load "$linked" --max-hot 1048577
+for option in '--threshold 0.5' '--max-run 3' '--max-hot 3' '--gap 0' --foreground; do
+	# shellcheck disable=SC2086
+	check "a status with $option" misused '--status changes nothing' \
+		"$COLINK" load "$linked" --status $option
+done
+if [ -e /dev/colink ]; then
+	skip 'load without the module' 'the module is loaded here'
+else
+	refused 'load without the module' 'the module is not loaded' "$COLINK" load "$linked"
+	refused 'in the foreground, too' 'the module is not loaded' \
+		"$COLINK" load "$linked" --foreground --json
+fi
+refused 'the status of what is not loaded' 'is not loaded' "$COLINK" load "$linked" --status
+refused 'to unload what is not loaded' 'is not loaded' "$COLINK" unload "$linked"
+check 'to unload all when there is none' "$COLINK" unload
+check 'as JSON' holds '. == { unloaded: [] }' <("$COLINK" unload --json)
+: >"$work/no-folder"
+refused 'a state folder that is none' 'no-folder' "$COLINK" unload --state "$work/no-folder"
+check 'nothing was made' test ! -e "$work/state"
+
 ln -s "$model" "$work/link"
 "$COLINK" import "$work/link" -o "$work/by-link.gguf" >/dev/null
 (cd "$model" && "$COLINK" import . -o "$work/by-dot.gguf" >/dev/null)
