@@ -9,6 +9,9 @@ static const struct command benchmarks[] = {
 	{ "bench prefetch", "[options]",
 	  "Time how scattered extents of a file come into the page cache, by each method.",
 	  bench_prefetch },
+	{ "bench touch", "MODEL --trace FILE [options]",
+	  "Time a program that maps a model and knows nothing, with and without colink load.",
+	  bench_touch },
 };
 
 static void show_benchmarks(FILE *out)

@@ -17,6 +17,7 @@
 #include "cli/holder.h"
 #include "cli/loaded.h"
 #include "kernel/link_holding.h"
+#include "kernel/link_policy.h"
 #include "model/model_file.h"
 #include "storage/device.h"
 

@@ -191,3 +191,16 @@ void link_hints_free(struct link_hints *hints)
 	free(hints->hot_runs);
 	*hints = (struct link_hints){ 0 };
 }
+
+struct colink_layer *link_hints_geometry(const struct link_hints *hints)
+{
+	struct colink_layer *layers = calloc(hints->n_layers, sizeof(*layers));
+
+	for (uint32_t i = 0; layers && i < hints->n_layers; i++)
+		layers[i] = (struct colink_layer){
+			.offset = hints->layers[i].offset,
+			.stride = hints->layers[i].stride,
+			.slots = hints->layers[i].slots,
+		};
+	return layers;
+}

@@ -13,6 +13,8 @@
 
 #include <stdint.h>
 
+#include <linux/colink.h>
+
 #include "base/error.h"
 #include "link_prefetch.h"
 #include "model/model_file.h"
@@ -34,6 +36,9 @@ struct link_hints {
 int link_hints_read(const struct model_file *file, uint64_t gap_bytes, struct link_hints *hints,
 		    struct error *err);
 void link_hints_free(struct link_hints *hints);
+
+/* The layers (n_layers) as the module wants them, to be free()d; NULL: no memory. */
+struct colink_layer *link_hints_geometry(const struct link_hints *hints);
 
 /* The break-even chance, as a share of LINK_ONE; `gap_bytes` is a/b. */
 uint32_t link_break_even(uint32_t stride, uint64_t gap_bytes);

@@ -10,15 +10,7 @@
 #include "base/utf8.h"
 #include "kernel/kernel_device.h"
 #include "kernel/link_hints.h"
-
-/*
- * A run of 64 bundles is longer than the product of strengths lets one get, unless all
- * links are near certain, and an I/O of so many has the device's full bandwidth.
- */
-#define DEFAULT_MAX_RUN 64
-
-/* See Documentation/commands/load.rst for what they cost and bring. */
-#define DEFAULT_MAX_HOT 4
+#include "kernel/link_policy.h"
 
 struct link_holding {
 	char directory[PATH_MAX];
@@ -28,23 +20,10 @@ struct link_holding {
 	struct link_loader *loader;
 };
 
-static struct colink_layer *geometry(const struct link_hints *hints)
-{
-	struct colink_layer *layers = calloc(hints->n_layers, sizeof(*layers));
-
-	for (uint32_t i = 0; layers && i < hints->n_layers; i++)
-		layers[i] = (struct colink_layer){
-			.offset = hints->layers[i].offset,
-			.stride = hints->layers[i].stride,
-			.slots = hints->layers[i].slots,
-		};
-	return layers;
-}
-
 static int register_file(struct link_holding *holding, const struct model_file *file,
 			 const struct link_hints *hints, struct link_file *key, struct error *err)
 {
-	struct colink_layer *layers = geometry(hints);
+	struct colink_layer *layers = link_hints_geometry(hints);
 	struct colink_register args = {
 		.fd = gguf_descriptor(file->gguf),
 		.n_layers = hints->n_layers,
@@ -62,25 +41,12 @@ static int register_file(struct link_holding *holding, const struct model_file *
 	return ret;
 }
 
-static struct link_policy with_defaults(const struct link_policy *policy,
-					const struct link_hints *hints, uint64_t gap_bytes)
-{
-	struct link_policy full = *policy;
-
-	if (full.threshold == LINK_POLICY_DEFAULT)
-		full.threshold = link_break_even(hints->layers[0].stride, gap_bytes);
-	if (full.max_run == LINK_POLICY_DEFAULT)
-		full.max_run = DEFAULT_MAX_RUN;
-	if (full.max_hot == LINK_POLICY_DEFAULT)
-		full.max_hot = DEFAULT_MAX_HOT;
-	return full;
-}
-
 static int load(struct link_holding *holding, const struct model_file *file,
 		const struct link_policy *policy, const struct link_hints *hints,
 		struct error *err)
 {
-	const struct link_policy full = with_defaults(policy, hints, holding->state.gap_bytes);
+	const struct link_policy full =
+		link_policy_defaults(policy, hints, holding->state.gap_bytes);
 	struct link_file key;
 	int ret;
 

@@ -15,7 +15,7 @@ struct link_holding;
 
 /*
  * Register the file (`path` as the user calls it), load the program and attach it. What
- * the policy has as LINK_POLICY_DEFAULT is chosen by the model's geometry.
+ * the policy has as LINK_POLICY_DEFAULT (link_policy.h) is chosen by the model's geometry.
  * -EALREADY: the model is loaded, or is being loaded.
  */
 int link_holding_open(const struct model_file *file, const char *directory, uint64_t gap_bytes,
@@ -32,7 +32,5 @@ void link_holding_end(struct link_holding *holding);
 
 /* It goes on in a child; this process has it no longer. */
 void link_holding_leave(struct link_holding *holding);
-
-#define LINK_POLICY_DEFAULT UINT32_MAX
 
 #endif

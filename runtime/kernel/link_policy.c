@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kernel/link_policy.h"
+
+/*
+ * A run of 64 bundles is longer than the product of strengths lets one get, unless all
+ * links are near certain, and an I/O of so many has the device's full bandwidth.
+ */
+#define DEFAULT_MAX_RUN 64
+
+/* What they cost and bring is in Documentation/commands/load.rst. */
+#define DEFAULT_MAX_HOT 4
+
+struct link_policy link_policy_defaults(const struct link_policy *policy,
+					const struct link_hints *hints, uint64_t gap_bytes)
+{
+	struct link_policy full = *policy;
+
+	if (full.threshold == LINK_POLICY_DEFAULT)
+		full.threshold = link_break_even(hints->layers[0].stride, gap_bytes);
+	if (full.max_run == LINK_POLICY_DEFAULT)
+		full.max_run = DEFAULT_MAX_RUN;
+	if (full.max_hot == LINK_POLICY_DEFAULT)
+		full.max_hot = DEFAULT_MAX_HOT;
+	return full;
+}
