@@ -49,6 +49,7 @@ cli_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard runtime/cli/*.c)))
 unit_programs := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 integration_programs := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/integration/test_*.c)))
 integration_scripts := $(sort $(wildcard tests/integration/test_*.sh))
+vm_scripts := $(sort $(wildcard tests/vm/test_*.sh))
 test_helpers := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/helpers/*.c)))
 fuzzers := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
@@ -133,7 +134,8 @@ $(BUILD)/demo/linked.gguf: $(BUILD)/colink $(demo_texts) $(demo_model)/model.saf
 	$(BUILD)/colink link $(demo_model) -o $@ $(demo_texts:%=--text %)
 
 check: all $(unit_programs) $(integration_programs) $(BUILD)/demo/linked.gguf
-	tests/run --build $(BUILD) $(unit_programs) $(integration_programs) $(integration_scripts)
+	tests/run --build $(BUILD) $(unit_programs) $(integration_programs) $(integration_scripts) \
+		$(vm_scripts)
 
 demo: all
 	tests/demo $(BUILD)
