@@ -74,6 +74,12 @@ struct option_spec {
  */
 int options_parse(const struct command *command, const struct option_spec *specs, size_t n_specs,
 		  int argc, char **argv, const char **positional, size_t n_positional);
+
+/* The same for any number of other arguments: *positional points to them in argv. */
+int options_parse_any(const struct command *command, const struct option_spec *specs,
+		      size_t n_specs, int argc, char **argv, char ***positional,
+		      size_t *n_positional);
+
 void string_list_free(struct string_list *list);
 
 /* "colink NAME: message" and the hint to --help on stderr; EXIT_USAGE. */

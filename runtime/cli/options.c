@@ -126,8 +126,9 @@ static void fill_tables(const struct option_spec *specs, size_t n, struct option
 	*letters = '\0';
 }
 
-int options_parse(const struct command *command, const struct option_spec *specs, size_t n_specs,
-		  int argc, char **argv, const char **positional, size_t n_positional)
+int options_parse_any(const struct command *command, const struct option_spec *specs,
+		      size_t n_specs, int argc, char **argv, char ***positional,
+		      size_t *n_positional)
 {
 	struct option longs[MAX_SPECS + 2];
 	char letters[2 * MAX_SPECS + 2];
@@ -155,10 +156,25 @@ int options_parse(const struct command *command, const struct option_spec *specs
 			return usage_error(command, "--%s: '%s' is not a valid number", spec->name,
 					   optarg);
 	}
-	if ((size_t)(argc - optind) != n_positional)
+	*positional = argv + optind;
+	*n_positional = (size_t)(argc - optind);
+	return -1;
+}
+
+int options_parse(const struct command *command, const struct option_spec *specs, size_t n_specs,
+		  int argc, char **argv, const char **positional, size_t n_positional)
+{
+	size_t n_given;
+	char **given;
+	int status;
+
+	status = options_parse_any(command, specs, n_specs, argc, argv, &given, &n_given);
+	if (status >= 0)
+		return status;
+	if (n_given != n_positional)
 		return usage_error(command, "expected: %s", command->arguments);
 	for (size_t i = 0; i < n_positional; i++)
-		positional[i] = argv[optind + (int)i];
+		positional[i] = given[i];
 	return -1;
 }
 
