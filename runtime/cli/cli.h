@@ -35,6 +35,7 @@ int cmd_logits(const struct command *command, int argc, char **argv);
 int cmd_pack(const struct command *command, int argc, char **argv);
 int cmd_place(const struct command *command, int argc, char **argv);
 int cmd_run(const struct command *command, int argc, char **argv);
+int cmd_stat(const struct command *command, int argc, char **argv);
 int cmd_tokenize(const struct command *command, int argc, char **argv);
 int cmd_trace(const struct command *command, int argc, char **argv);
 int cmd_train(const struct command *command, int argc, char **argv);

@@ -28,6 +28,8 @@ static const struct command commands[] = {
 	  "Fit a predictor that foretells which neurons will fire.", cmd_train },
 	{ "pack", "MODEL --placement PLACEMENT -o OUT [options]",
 	  "Write a linked model file from a model, a placement and a predictor.", cmd_pack },
+	{ "stat", "[FILE ...] [options]",
+	  "Watch what disks and page cache do for models (BPF; root).", cmd_stat },
 };
 
 static void show_commands(FILE *out)
