@@ -84,14 +84,15 @@ check 'the second time as hits' test "$(file_figure "$copy" read_hits)" -ge $pag
 check 'no faults' same fault_hits "$(file_figure "$copy" fault_hits)" 0
 check 'samples' grep -q '"samples":\[{"end_s":0.[0-9]*,"seconds"' $out
 
-# A run by mmap: major faults, as the run itself counts them.
+# A run by mmap: the kernel's major faults, as the run itself counts them, are those that
+# miss, and on some kernels also those that wait for a page on its way.
 echo 3 >/proc/sys/vm/drop_caches
 start --json "$model"
 colink run "$model" --io mmap -p 'Once upon' -n 4 --json >/tmp/run.json
 check 'SIGTERM ends it with status 0' stop TERM
 majors=$(grep -o '"reads":[0-9]*' /tmp/run.json | sed 's/.*://')
-check 'major faults of a run by mmap' same fault_misses "$(file_figure "$model" fault_misses)" \
-	"$majors"
+misses=$(file_figure "$model" fault_misses)
+check "$misses misses, $majors major faults" test "${misses:-0}" -gt 0 -a "$misses" -le "$majors"
 
 check 'text for people' sh -c "colink stat --count 2 --interval 0.2 $model | grep -c '^file .*hits/s' |
 	grep -qx 2"
