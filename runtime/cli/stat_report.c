@@ -312,10 +312,11 @@ static json_t *prefetch_json(const struct io_cache *cache)
 
 static json_t *disk_json(const struct io_stat_disk *disk)
 {
-	json_t *object = figures_json(disk->name, &disk->figures);
+	const struct io_figures *figures = &disk->figures;
+	json_t *object = figures_json(disk->name, figures);
 
-	json_object_set_new(object, "writes", json_integer(integer(disk->figures.writes)));
-	json_object_set_new(object, "write_bytes", json_integer(integer(disk->figures.write_bytes)));
+	json_object_set_new(object, "writes", json_integer(integer(figures->writes)));
+	json_object_set_new(object, "write_bytes", json_integer(integer(figures->write_bytes)));
 	return object;
 }
 

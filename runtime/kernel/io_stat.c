@@ -93,8 +93,8 @@ static int note_file(struct io_statistics *stat, const char *path, struct error 
 static int refused(int error, const char *what, struct error *err)
 {
 	if (error == -EPERM || error == -EACCES)
-		return error_set(err, error, "cannot %s: not permitted (it takes root, and a kernel "
-				 "that lets root)", what);
+		return error_set(err, error, "cannot %s: not permitted (it takes root, and a "
+				 "kernel that lets root)", what);
 	return error_set(err, error, "cannot %s: %s (it takes Linux 6.1 or later with BPF and BTF)",
 			 what, strerror(-error));
 }
