@@ -87,7 +87,7 @@ bpf_skeletons := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.skel.h,$(sort $(wildcard 
 bpftool := PATH=$$PATH:/usr/sbin bpftool
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) | $(BUILD)/packages.stamp
 	@mkdir -p $(@D)
-	$(call quiet,BPF,$@)clang -g -O2 -Wall -Wextra -Wno-unused-parameter --target=bpf \
+	$(call quiet,BPF,$@)clang -g -O2 -Wall -Wextra -Wno-unused-parameter --target=bpf -mcpu=v3 \
 		-idirafter /usr/include/$$(gcc -print-multiarch) -c $< -o $@
 
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o

@@ -25,8 +25,52 @@ struct inode {
 	long long i_size;
 };
 
+struct address_space {
+	struct inode *host;
+};
+
 struct file {
 	struct inode *f_inode;
+};
+
+/* Of one that is a tail, bit 0 of compound_head is set, and the rest points to the head. */
+struct page {
+	unsigned long compound_head;
+};
+
+/* The head of a page is a folio. */
+struct folio {
+	struct address_space *mapping;
+};
+
+struct bio_vec {
+	struct page *bv_page;
+};
+
+struct bvec_iter {
+	unsigned int bi_idx;
+};
+
+struct bio {
+	struct bvec_iter bi_iter;
+	struct bio_vec *bi_io_vec;
+};
+
+struct gendisk {
+	int major;
+	int first_minor;
+};
+
+struct request_queue {
+	struct gendisk *disk;
+};
+
+struct request {
+	struct request_queue *q;
+	unsigned int cmd_flags;
+	unsigned int __data_len;
+	unsigned long long __sector;
+	struct bio *bio;
 };
 
 struct kiocb {
@@ -46,6 +90,20 @@ struct vm_fault {
 	struct vm_area_struct *vma;
 	unsigned long pgoff;
 	unsigned long real_address;
+};
+
+/* Of the trace events mm_filemap_add_to_page_cache and mm_filemap_delete_from_page_cache. */
+struct trace_event_raw_mm_filemap_op_page_cache {
+	unsigned long i_ino;
+	unsigned long index;
+	__u32 s_dev;
+	unsigned char order;
+};
+
+enum vm_fault_reason {
+	VM_FAULT_MAJOR = 0x4,
+	VM_FAULT_NOPAGE = 0x100,
+	VM_FAULT_LOCKED = 0x200,
 };
 
 #pragma clang attribute pop

@@ -37,6 +37,7 @@ int cmd_logits(const struct command *command, int argc, char **argv);
 int cmd_pack(const struct command *command, int argc, char **argv);
 int cmd_place(const struct command *command, int argc, char **argv);
 int cmd_run(const struct command *command, int argc, char **argv);
+int cmd_stat(const struct command *command, int argc, char **argv);
 int cmd_tokenize(const struct command *command, int argc, char **argv);
 int cmd_trace(const struct command *command, int argc, char **argv);
 int cmd_train(const struct command *command, int argc, char **argv);
@@ -81,10 +82,12 @@ struct option_spec {
  */
 int options_parse(const struct command *command, const struct option_spec *specs, size_t n_specs,
 		  int argc, char **argv, const char **positional, size_t n_positional);
-/* The same with `least` to `most` other arguments; those not given are NULL. */
-int options_parse_some(const struct command *command, const struct option_spec *specs,
-		       size_t n_specs, int argc, char **argv, const char **positional,
-		       size_t least, size_t most);
+
+/* The same for any number of other arguments: *positional points to them in argv. */
+int options_parse_any(const struct command *command, const struct option_spec *specs,
+		      size_t n_specs, int argc, char **argv, char ***positional,
+		      size_t *n_positional);
+
 void string_list_free(struct string_list *list);
 
 /* "colink NAME: message" and the hint to --help on stderr; EXIT_USAGE. */

@@ -80,7 +80,7 @@ static int unload(const char *directory, const char *path, bool json, struct err
 
 int cmd_unload(const struct command *command, int argc, char **argv)
 {
-	const char *path, *directory = NULL;
+	const char *directory = NULL;
 	bool json = false;
 	const struct option_spec specs[] = {
 		{ "state", 0, OPTION_STRING, &directory,
@@ -88,12 +88,16 @@ int cmd_unload(const struct command *command, int argc, char **argv)
 		{ "json", 0, OPTION_FLAG, &json, "print one JSON object" },
 	};
 	struct error err = { 0 };
+	size_t n_models;
+	char **models;
 	int status;
 
-	status = options_parse_some(command, specs, COUNT_OF(specs), argc, argv, &path, 0, 1);
+	status = options_parse_any(command, specs, COUNT_OF(specs), argc, argv, &models, &n_models);
 	if (status >= 0)
 		return status;
-	if (unload(loaded_directory(directory), path, json, &err) < 0)
+	if (n_models > 1)
+		return usage_error(command, "expected: %s", command->arguments);
+	if (unload(loaded_directory(directory), n_models ? models[0] : NULL, json, &err) < 0)
 		return report_failure(&err);
 	return EXIT_DONE;
 }

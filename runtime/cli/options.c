@@ -126,9 +126,9 @@ static void fill_tables(const struct option_spec *specs, size_t n, struct option
 	*letters = '\0';
 }
 
-int options_parse_some(const struct command *command, const struct option_spec *specs,
-		       size_t n_specs, int argc, char **argv, const char **positional,
-		       size_t least, size_t most)
+int options_parse_any(const struct command *command, const struct option_spec *specs,
+		      size_t n_specs, int argc, char **argv, char ***positional,
+		      size_t *n_positional)
 {
 	struct option longs[MAX_SPECS + 2];
 	char letters[2 * MAX_SPECS + 2];
@@ -156,18 +156,26 @@ int options_parse_some(const struct command *command, const struct option_spec *
 			return usage_error(command, "--%s: '%s' is not a valid number", spec->name,
 					   optarg);
 	}
-	if ((size_t)(argc - optind) < least || (size_t)(argc - optind) > most)
-		return usage_error(command, "expected: %s", command->arguments);
-	for (size_t i = 0; i < most; i++)
-		positional[i] = optind + (int)i < argc ? argv[optind + (int)i] : NULL;
+	*positional = argv + optind;
+	*n_positional = (size_t)(argc - optind);
 	return -1;
 }
 
 int options_parse(const struct command *command, const struct option_spec *specs, size_t n_specs,
 		  int argc, char **argv, const char **positional, size_t n_positional)
 {
-	return options_parse_some(command, specs, n_specs, argc, argv, positional, n_positional,
-				  n_positional);
+	size_t n_given;
+	char **given;
+	int status;
+
+	status = options_parse_any(command, specs, n_specs, argc, argv, &given, &n_given);
+	if (status >= 0)
+		return status;
+	if (n_given != n_positional)
+		return usage_error(command, "expected: %s", command->arguments);
+	for (size_t i = 0; i < n_positional; i++)
+		positional[i] = given[i];
+	return -1;
 }
 
 void string_list_free(struct string_list *list)

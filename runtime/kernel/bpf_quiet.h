@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/* Nothing below cli/ prints, libbpf neither. */
 #ifndef COLINK_KERNEL_BPF_QUIET_H
 #define COLINK_KERNEL_BPF_QUIET_H
 
-/* What libbpf has to say no longer goes to stderr: errors are told in one line. */
+/* Call this before anything else of libbpf's; any thread, any number of times. */
 void bpf_quiet(void);
 
 #endif

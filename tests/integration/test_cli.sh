@@ -36,6 +36,25 @@ refused 'in place, too' '4000 threads' "$COLINK" link "$model" --text "$model/he
 check 'a queue too deep' misused '--queue-depth 9999' \
 	"$COLINK" run "$linked" -p a --queue-depth 9999
 
+for option in '--interval 0' '--interval -1' '--interval nan' '--interval 1e9' '--interval' \
+	'--count x' '--count -1' '--frobnicate'; do
+	# shellcheck disable=SC2086
+	check "stat $option" misused "${option%% *}" "$COLINK" stat "$linked" $option
+done
+mkfifo "$work/fifo"
+for file in no-such-file fifo .; do
+	refused "stat of $file, with another that is good" "$work/$file: " \
+		"$COLINK" stat "$linked" "$work/$file"
+done
+# Whoever may not load BPF programs is told so.
+if "$COLINK" stat --count 1 --interval 0.1 >/dev/null 2>&1; then
+	check 'stat of a file given twice' "$COLINK" stat "$linked" "$linked" --count 1 \
+		--interval 0.1 --json
+else
+	refused 'stat where BPF is refused' 'cannot (open|load|attach) BPF programs: ' \
+		"$COLINK" stat "$linked" "$linked" --count 1
+fi
+
 # A full disk behind stdout: exit status 1 and one line that says so.
 full() { "$COLINK" "$@" >/dev/full; }
 refused 'run on a full disk' 'No space left' full run "$linked" -p a -n 2
