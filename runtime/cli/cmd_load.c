@@ -35,6 +35,7 @@ struct load_options {
 	double threshold; /* NAN: not given */
 	uint64_t max_run;
 	uint64_t max_hot;
+	uint64_t read_around;
 	uint64_t gap_bytes;
 	bool foreground;
 	bool status;
@@ -81,6 +82,8 @@ static void amend(struct link_policy *policy, const struct load_options *options
 		policy->max_run = (uint32_t)options->max_run;
 	if (options->max_hot != NOT_GIVEN)
 		policy->max_hot = (uint32_t)options->max_hot;
+	if (options->read_around != NOT_GIVEN)
+		policy->read_around = (uint32_t)options->read_around;
 }
 
 static int change_policy(const struct load_options *options, const struct link_state *state,
@@ -225,7 +228,8 @@ static int show_status(const struct load_options *options, struct error *err)
 static int check(const struct command *command, const struct load_options *options)
 {
 	const bool changes = !isnan(options->threshold) || options->max_run != NOT_GIVEN ||
-			     options->max_hot != NOT_GIVEN || options->gap_bytes != NOT_GIVEN;
+			     options->max_hot != NOT_GIVEN ||
+			     options->read_around != NOT_GIVEN || options->gap_bytes != NOT_GIVEN;
 
 	if (options->threshold < 0 || options->threshold > 1)
 		return usage_error(command, "--threshold %g: has to be from 0 to 1",
@@ -234,6 +238,8 @@ static int check(const struct command *command, const struct load_options *optio
 		return usage_error(command, "--max-run: at most %u", MAX_STEPS);
 	if (options->max_hot != NOT_GIVEN && options->max_hot > MAX_STEPS)
 		return usage_error(command, "--max-hot: at most %u", MAX_STEPS);
+	if (options->read_around != NOT_GIVEN && options->read_around > 1)
+		return usage_error(command, "--read-around: 0 or 1");
 	if (options->status && (changes || options->foreground))
 		return usage_error(command, "--status changes nothing, and goes with --state and "
 				   "--json only");
@@ -246,6 +252,7 @@ int cmd_load(const struct command *command, int argc, char **argv)
 		.threshold = NAN,
 		.max_run = NOT_GIVEN,
 		.max_hot = NOT_GIVEN,
+		.read_around = NOT_GIVEN,
 		.gap_bytes = NOT_GIVEN,
 	};
 	const struct option_spec specs[] = {
@@ -255,6 +262,8 @@ int cmd_load(const struct command *command, int argc, char **argv)
 		  "N: follow at most so many links (default 64)" },
 		{ "max-hot", 0, OPTION_U64, &options.max_hot,
 		  "N: at most so many hot runs of the next layer (default 4)" },
+		{ "read-around", 0, OPTION_U64, &options.read_around,
+		  "0|1: let page faults read the pages around their own too (default 0)" },
 		{ "gap", 0, OPTION_U64, &options.gap_bytes,
 		  "BYTES: read over gaps up to this (default 16505)" },
 		{ "foreground", 0, OPTION_FLAG, &options.foreground,

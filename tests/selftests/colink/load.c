@@ -145,11 +145,13 @@ TEST_F_TIMEOUT(load, policy_changes_while_it_runs, PATIENCE)
 	EXPECT_TRUE(slots_resident(self, 2, slot, 1));
 
 	/* What is not given stays. */
-	run(&self->output, "load", self->file.path, "--threshold", "0.1", "--json");
+	run(&self->output, "load", self->file.path, "--threshold", "0.1", "--read-around", "1",
+	    "--json");
 	ASSERT_EQ(0, self->output.status);
 	EXPECT_EQ(pid, number(&self->output, "pid"));
 	EXPECT_EQ(30, number(&self->output, "max_run"));
 	EXPECT_EQ(0, number(&self->output, "max_hot"));
+	EXPECT_EQ(1, number(&self->output, "read_around"));
 	EXPECT_EQ(1, number(&self->output, "weak"));
 	EXPECT_NE(NULL, strstr(self->output.out, "\"already_loaded\":true"));
 	evict(&self->file);
