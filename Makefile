@@ -6,8 +6,9 @@
 # make fuzz       build the fuzzers and run each for FUZZ_SECONDS (60)
 # make modules    build colink.ko against the kernel headers in KDIR (the running kernel's)
 # make bpf        build the BPF programs and their skeletons, for any kernel from 6.1 on
+# make lint       sparse and checkpatch over the module, by the means of KERNEL (6.12-amd64)
+# make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
-# make lint       check the module's source with sparse and checkpatch, for KERNEL
 #
 # V=1 shows the commands. Missing Debian packages are installed (root) or named.
 # For another machine: make CC=aarch64-linux-gnu-gcc BUILD=build/arm64
@@ -157,13 +158,16 @@ KERNEL ?= 6.12-amd64
 vmtest:
 	tests/vm/run $(KERNEL) $(TESTS)
 
+bench-prefetch: all
+	tests/bench/prefetch $(BUILD)
+
 lint:
 	tests/vm/lint $(KERNEL)
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bpf check clean demo fuzz lint modules vmtest
+.PHONY: all bench-prefetch bpf check clean demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))
