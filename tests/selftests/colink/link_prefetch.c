@@ -464,7 +464,7 @@ static void read_for_ever(const struct test_file *file, __u64 seed)
 	}
 }
 
-TEST_F(link_prefetch, attached_and_detached_under_readers)
+TEST_F_TIMEOUT(link_prefetch, attached_and_detached_under_readers, 300)
 {
 	pid_t readers[4];
 	int i, status;
