@@ -118,7 +118,9 @@ int colink_region_register(struct colink_opener *opener, struct colink_register 
 	if (!colink_quota_take(&opener->regions, 1, READ_ONCE(max_regions)))
 		return -EDQUOT;
 
-	region = kvzalloc(struct_size(region, layers, args->n_layers), GFP_KERNEL_ACCOUNT);
+	/* The program chooses how large it is: no word in the log when it cannot be. */
+	region = kvzalloc(struct_size(region, layers, args->n_layers),
+			  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!region) {
 		error = -ENOMEM;
 		goto release_quota;

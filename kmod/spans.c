@@ -37,7 +37,8 @@ int colink_span_of(const struct colink_region *region, u32 layer, u64 first, u64
 
 /*
  * Copy n extents from the program, as spans in order. Those outside the geometry are
- * left out. Returns the spans, to be freed by kvfree(), or an error pointer.
+ * left out. Returns the spans, to be freed by kvfree(), or an error pointer. How many
+ * they are is the program's choice, so that too many for the memory are no news.
  */
 struct colink_span *colink_spans_copy(const struct colink_region *region, u64 extents, u32 n,
 				      gfp_t gfp, u32 *n_spans)
@@ -48,7 +49,7 @@ struct colink_span *colink_spans_copy(const struct colink_region *region, u64 ex
 	u32 done, i;
 
 	*n_spans = 0;
-	spans = kvmalloc_array(max(n, 1U), sizeof(*spans), gfp);
+	spans = kvmalloc_array(max(n, 1U), sizeof(*spans), gfp | __GFP_NOWARN);
 	if (!spans)
 		return ERR_PTR(-ENOMEM);
 	for (done = 0; done < n; done += i) {

@@ -279,6 +279,21 @@ static inline unsigned long module_counter(const char *name)
 	return value;
 }
 
+/* Set a parameter of the module. Returns what it was. */
+static inline int parameter(const char *name, int value)
+{
+	char path[128];
+	int before;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/module/colink/parameters/%s", name);
+	file = fopen(path, "r+");
+	need(file && fscanf(file, "%d", &before) == 1, path);
+	rewind(file);
+	need(fprintf(file, "%d\n", value) > 0 && !fclose(file), path);
+	return before;
+}
+
 /* A small generator with a seed, so that a run can be repeated. */
 static inline __u64 random_next(__u64 *state)
 {

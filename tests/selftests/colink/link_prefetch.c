@@ -11,6 +11,7 @@
 #include <bpf/libbpf.h>
 
 #include "colink_test.h"
+#include "faults.h"
 #include "link_prefetch.h"
 #include "link_prefetch.skel.h"
 
@@ -632,6 +633,27 @@ TEST_F(link_prefetch, hundred_layers)
 	EXPECT_TRUE(balanced(self->bpf));
 }
 
+/* What the module's worker cannot handle is dropped, and holds nothing up. */
+TEST_F(link_prefetch, worker_without_memory)
+{
+	if (!faults_prepared() || !faults_in_module())
+		SKIP(return, "this kernel has no fault injection");
+	set_strengths(self->hints, PAGED, 40, 9, LINK_ONE);
+	only_in_module(true);
+	set_fault("failslab", "probability", "100");
+	read_at(&self->rig.file, 56 * PAGE, PAGE);
+	EXPECT_TRUE(only_resident(&self->rig.file, 56, 1));
+	set_fault("failslab", "probability", "0");
+	only_in_module(false);
+	EXPECT_EQ(1, counted(self->bpf, LINK_ASKED));
+
+	evict(&self->rig.file);
+	read_at(&self->rig.file, 56 * PAGE, PAGE);
+	EXPECT_TRUE(only_resident(&self->rig.file, 56, 10));
+	EXPECT_EQ(2, counted(self->bpf, LINK_ASKED));
+	EXPECT_TRUE(balanced(self->bpf));
+}
+
 /* Reads and touches pages at random until it is killed; ends with 1 on wrong content. */
 static void read_for_ever(const struct test_file *file, __u64 seed)
 {
@@ -647,7 +669,7 @@ static void read_for_ever(const struct test_file *file, __u64 seed)
 	}
 }
 
-TEST_F(link_prefetch, attached_and_detached_under_readers)
+TEST_F_TIMEOUT(link_prefetch, attached_and_detached_under_readers, 300)
 {
 	pid_t readers[4];
 	int i, status;

@@ -14,20 +14,6 @@ FIXTURE(quota) {
 	int event;
 };
 
-static int parameter(const char *name, int value)
-{
-	char path[128];
-	int before;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/sys/module/colink/parameters/%s", name);
-	file = fopen(path, "r+");
-	need(file && fscanf(file, "%d", &before) == 1, path);
-	rewind(file);
-	need(fprintf(file, "%d\n", value) > 0 && !fclose(file), path);
-	return before;
-}
-
 FIXTURE_SETUP(quota)
 {
 	rig_open(&self->rig, slow_disk(), PAGES * PAGE);
