@@ -86,10 +86,15 @@ struct vm_area_struct {
 	struct file *vm_file;
 };
 
+enum fault_flag {
+	FAULT_FLAG_TRIED = 1 << 5,
+};
+
 struct vm_fault {
 	struct vm_area_struct *vma;
 	unsigned long pgoff;
 	unsigned long real_address;
+	enum fault_flag flags;
 };
 
 /* Of the trace events mm_filemap_add_to_page_cache and mm_filemap_delete_from_page_cache. */

@@ -36,7 +36,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 extern int bpf_colink_prefetch(__u32 region, __u32 layer, __u64 first, __u64 count) __ksym;
-extern void bpf_colink_no_read_around(struct vm_fault *fault) __ksym;
+extern int bpf_colink_no_read_around(__u32 region, struct vm_fault *fault) __ksym;
 
 /* Pages of the kernel that runs: 4096 bytes unless the loader says otherwise. */
 const volatile __u32 page_size = 4096;
@@ -290,11 +290,12 @@ int BPF_PROG(on_fault, struct vm_fault *fault)
 	__u32 only = 0;
 	struct link_policy *now = bpf_map_lookup_elem(&policy, &only);
 
-	if (!region || !now)
+	/* A fault that had to wait is tried again: it was counted, and has been asked for. */
+	if (!region || !now || fault->flags & FAULT_FLAG_TRIED)
 		return 0;
 	count(LINK_FAULTS, 1);
 	if (!now->read_around)
-		bpf_colink_no_read_around(fault);
+		bpf_colink_no_read_around(region->region, fault);
 	touched(region, page + fault->real_address % page_size, page + page_size);
 	return 0;
 }

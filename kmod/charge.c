@@ -63,6 +63,7 @@ static bool zones_short(gfp_t gfp, unsigned long pages)
 				continue;
 			/* Nodes of the page cache and bios cannot be had from CMA. */
 			keep = low_wmark_pages(zone) + zone->lowmem_reserve[highest] +
+			       zone->nr_reserved_highatomic +
 			       zone_page_state(zone, NR_FREE_CMA_PAGES);
 			if (zone_page_state(zone, NR_FREE_PAGES) > keep + pages)
 				return false;
@@ -88,8 +89,10 @@ static bool group_short(struct mem_cgroup *memcg, unsigned long pages)
 
 bool colink_memory_short(const struct colink_charge *charge, gfp_t gfp, unsigned long pages)
 {
-	/* Charges are taken in batches; other tasks allocate too. */
-	unsigned long slack = 2 * MEMCG_CHARGE_BATCH;
+	/* Charges are taken in batches (MEMCG_CHARGE_BATCH, 64); other tasks allocate too. */
+	unsigned long slack = 2 * 64;
 
-	return zones_short(gfp, pages + slack) || group_short(charge->memcg, pages + slack);
+	/* Pages may come from zones that what describes them may not. */
+	return zones_short(gfp, pages + slack) || zones_short(GFP_KERNEL, pages + slack) ||
+	       group_short(charge->memcg, pages + slack);
 }

@@ -26,6 +26,16 @@
 #define BTF_KFUNCS_END(name) BTF_SET8_END(name)
 #endif
 
+/*
+ * 6.5, e924e80ee6a3 ("bpf: Add kfunc filter function to 'struct btf_kfunc_id_set'"):
+ * before, any tracing program may call what is in the set.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#define COMPAT_KFUNC_FILTER(function) .filter = function,
+#else
+#define COMPAT_KFUNC_FILTER(function)
+#endif
+
 /* 6.8, 3652117f8548 ("eventfd: simplify eventfd_signal()") */
 static inline void compat_eventfd_signal(struct eventfd_ctx *ctx)
 {

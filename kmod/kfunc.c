@@ -14,12 +14,15 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bpf.h>
 #include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/preempt.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
 
 #include "compat.h"
 #include "private.h"
@@ -171,10 +174,11 @@ static void drain(struct work_struct *work)
 }
 
 static DECLARE_WORK(drain_work, drain);
+static struct workqueue_struct *workqueue;
 
 static void wake(struct irq_work *work)
 {
-	queue_work(colink_workqueue, &drain_work);
+	queue_work(workqueue, &drain_work);
 }
 
 static DEFINE_IRQ_WORK(wake_work, wake);
@@ -204,38 +208,86 @@ __bpf_kfunc int bpf_colink_prefetch(u32 region, u32 layer, u64 first, u64 count)
 	return error;
 }
 
+/* Is it a fault of the region's file? A program may pass what is none: nothing is believed. */
+static struct file *file_of_fault(u32 id, const struct vm_fault *fault)
+{
+	struct colink_region *region = colink_region_find(NULL, id);
+	struct address_space *mapping;
+	struct vm_area_struct *vma;
+	struct file *file;
+
+	if (!region || get_kernel_nofault(vma, &fault->vma) ||
+	    get_kernel_nofault(file, &vma->vm_file) ||
+	    get_kernel_nofault(mapping, &file->f_mapping))
+		return NULL;
+	return mapping == region->file->f_mapping ? file : NULL;
+}
+
 /**
  * bpf_colink_no_read_around() - Have a page fault read its own page alone.
+ * @region: Id of a region of the file.
  * @fault: What filemap_fault() was entered with.
  *
  * A fault reads the pages around its own too (those that the device reads ahead, 128 KiB
- * by default), but not in a file in which that was seldom of use: do_sync_mmap_readahead()
- * counts, for each open file, misses less hits (since 1ddf31bb5ef1, Linux 2.6.31). This
- * sets the count to the highest value, so that what is read is what was asked for by
- * bpf_colink_prefetch(). Hits lower it again: when nobody calls this any more, reading
- * around comes back by itself.
+ * by default), but not in a file in which that was seldom of use: for each open file,
+ * do_sync_mmap_readahead() counts misses less hits (since 1ddf31bb5ef1, Linux 2.6.31).
+ * This sets the count to the highest value, so that what is read is what was asked for by
+ * bpf_colink_prefetch(). Some 900 hits lower it so far that reading around comes back.
+ * Memory that is advised to be read in sequence, or to be huge, is read as ever.
+ *
+ * Return: 0, or -EINVAL for what is no fault of that file.
  */
-__bpf_kfunc void bpf_colink_no_read_around(struct vm_fault *fault)
+__bpf_kfunc int bpf_colink_no_read_around(u32 region, struct vm_fault *fault)
 {
+	struct file *file;
+
+	rcu_read_lock();
+	file = file_of_fault(region, fault);
 	/* 10 * MMAP_LOTSAMISS, which mm/filemap.c keeps to itself. */
-	WRITE_ONCE(fault->vma->vm_file->f_ra.mmap_miss, 1000);
+	if (file)
+		WRITE_ONCE(file->f_ra.mmap_miss, 1000);
+	rcu_read_unlock();
+	return file ? 0 : -EINVAL;
 }
 
-BTF_KFUNCS_START(kfunc_ids)
+BTF_KFUNCS_START(tracing_ids)
 BTF_ID_FLAGS(func, bpf_colink_prefetch)
 BTF_ID_FLAGS(func, bpf_colink_no_read_around)
-BTF_KFUNCS_END(kfunc_ids)
+BTF_KFUNCS_END(tracing_ids)
 
-static const struct btf_kfunc_id_set kfunc_set = {
+BTF_KFUNCS_START(syscall_ids)
+BTF_ID_FLAGS(func, bpf_colink_prefetch)
+BTF_KFUNCS_END(syscall_ids)
+
+BTF_ID_LIST_SINGLE(no_read_around_id, func, bpf_colink_no_read_around)
+
+/* When filemap_fault() is entered, and only then, what it was entered with is good. */
+static int __maybe_unused allow_kfunc(const struct bpf_prog *prog, u32 id)
+{
+	const char *function = prog->aux->attach_func_name;
+
+	if (id != no_read_around_id[0])
+		return 0;
+	return prog->expected_attach_type == BPF_TRACE_FENTRY && function &&
+	       !strcmp(function, "filemap_fault") ? 0 : -EACCES;
+}
+
+static const struct btf_kfunc_id_set tracing_set = {
 	.owner = THIS_MODULE,
-	.set = &kfunc_ids,
+	.set = &tracing_ids,
+	COMPAT_KFUNC_FILTER(allow_kfunc)
+};
+
+static const struct btf_kfunc_id_set syscall_set = {
+	.owner = THIS_MODULE,
+	.set = &syscall_ids,
 };
 
 static int register_kfuncs(void)
 {
-	int error = register_btf_kfunc_id_set(BPF_PROG_TYPE_TRACING, &kfunc_set);
+	int error = register_btf_kfunc_id_set(BPF_PROG_TYPE_TRACING, &tracing_set);
 
-	return error ? error : register_btf_kfunc_id_set(BPF_PROG_TYPE_SYSCALL, &kfunc_set);
+	return error ? error : register_btf_kfunc_id_set(BPF_PROG_TYPE_SYSCALL, &syscall_set);
 }
 
 /* A kernel or a module without BTF has all of colink but this. */
@@ -247,6 +299,11 @@ int colink_kfunc_init(void)
 	entries = kvcalloc(bpf_queue, sizeof(*entries), GFP_KERNEL);
 	if (!entries)
 		return -ENOMEM;
+	workqueue = alloc_workqueue("colink_bpf", WQ_UNBOUND, 1);
+	if (!workqueue) {
+		kvfree(entries);
+		return -ENOMEM;
+	}
 	error = register_kfuncs();
 	if (error)
 		pr_warn("BPF programs cannot call it (error %d)\n", error);
@@ -257,6 +314,6 @@ int colink_kfunc_init(void)
 void colink_kfunc_exit(void)
 {
 	irq_work_sync(&wake_work);
-	flush_work(&drain_work);
+	destroy_workqueue(workqueue);
 	kvfree(entries);
 }

@@ -20,9 +20,6 @@
 #define RANGES_PER_BLOCK                                                                          \
 	((PAGE_SIZE - sizeof(struct colink_range_block)) / sizeof(struct colink_range))
 
-/* Pages looked at without a break; the look-ups are under RCU. */
-#define SLICE_PAGES 4096
-
 /*
  * xas_load(), for xas_next() to go on from. Given a page within a large folio, xas_load()
  * leaves the state where the folio begins; xas_next() would then take pages behind the
@@ -193,7 +190,7 @@ static int plan_pages(struct colink_request *request, const struct colink_range 
 	int error;
 
 	for (first = pages->first; first <= pages->last; first = last + 1) {
-		last = min(pages->last, first + SLICE_PAGES - 1);
+		last = min(pages->last, first + COLINK_SLICE_PAGES - 1);
 		error = plan_slice(request, first, last);
 		if (error)
 			return error;

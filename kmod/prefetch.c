@@ -26,7 +26,13 @@
 #define WANTED_CHUNK		512
 #define SPECULATIVE_CHUNK	64
 
-struct workqueue_struct *colink_workqueue;
+/*
+ * Requests are issued on one queue and waited for on another, so that those that wait for
+ * a slow disk keep nobody else from being issued; BPF's queue has one of its own (kfunc.c).
+ * None is freezable: suspend would have to wait for the slowest disk.
+ */
+static struct workqueue_struct *issue_workqueue;
+static struct workqueue_struct *wait_workqueue;
 
 static atomic_long_t next_id;
 
@@ -65,8 +71,9 @@ static void issue_range(struct colink_request *request, const struct colink_rang
 	unsigned long most = request->speculative ? SPECULATIVE_CHUNK : WANTED_CHUNK;
 	pgoff_t index = range->first;
 
-	trace_colink_issue(request, file->f_mapping->host, range->first,
-			   range->last - range->first + 1);
+	if (!request->stopped)
+		trace_colink_issue(request, file->f_mapping->host, range->first,
+				   range->last - range->first + 1);
 	while (index <= range->last) {
 		unsigned long pages = min(range->last - index + 1, most);
 
@@ -98,7 +105,6 @@ void colink_request_issue(struct colink_request *request)
 			issue_range(request, &block->ranges[i]);
 	blk_finish_plug(&plug);
 	colink_charge_end(previous);
-	request->issued = true;
 }
 
 /*
@@ -132,17 +138,31 @@ static struct folio *next_being_read(struct address_space *mapping, pgoff_t *ind
 	return folio;
 }
 
-static int wait_for_range(struct address_space *mapping, const struct colink_range *range)
+static int wait_for_slice(struct address_space *mapping, pgoff_t first, pgoff_t last)
 {
-	pgoff_t index = range->first;
 	struct folio *folio;
 	int error;
 
-	while ((folio = next_being_read(mapping, &index, range->last))) {
+	while ((folio = next_being_read(mapping, &first, last))) {
 		error = folio_wait_locked_killable(folio);
 		folio_put(folio);
 		if (error)
 			return error;
+	}
+	return 0;
+}
+
+static int wait_for_range(struct address_space *mapping, const struct colink_range *range)
+{
+	pgoff_t first, last;
+	int error;
+
+	for (first = range->first; first <= range->last; first = last + 1) {
+		last = min(range->last, first + COLINK_SLICE_PAGES - 1);
+		error = wait_for_slice(mapping, first, last);
+		if (error)
+			return error;
+		cond_resched();
 	}
 	return 0;
 }
@@ -161,7 +181,6 @@ static int wait_for_plan(const struct colink_request *request)
 			if (error)
 				return error;
 		}
-		cond_resched();
 	}
 	return 0;
 }
@@ -182,7 +201,6 @@ static int wait_for_spans(const struct colink_request *request)
 		error = wait_for_range(mapping, &pages);
 		if (error)
 			return error;
-		cond_resched();
 	}
 	return 0;
 }
@@ -210,14 +228,20 @@ static int wait_for_request(const struct colink_request *request)
 	return request->spans ? wait_for_spans(request) : wait_for_plan(request);
 }
 
-static void request_work(struct work_struct *work)
+static void wait_work(struct work_struct *work)
 {
 	struct colink_request *request = container_of(work, struct colink_request, work);
 
-	if (!request->issued)
-		colink_request_issue(request);
 	wait_for_request(request);
 	colink_request_finish(request);
+}
+
+static void issue_work(struct work_struct *work)
+{
+	struct colink_request *request = container_of(work, struct colink_request, work);
+
+	colink_request_issue(request);
+	colink_request_finish_later(request);
 }
 
 /*
@@ -242,14 +266,13 @@ struct colink_request *colink_request_new(struct colink_region *region,
 			  speculative ? __GFP_NOWARN | __GFP_ACCOUNT : GFP_KERNEL_ACCOUNT);
 	if (!request)
 		goto release_extents;
-	INIT_WORK(&request->work, request_work);
 	INIT_LIST_HEAD(&request->plan);
 	kref_get(&region->refs);
 	request->region = region;
 	request->charge = *charge;
 	request->id = atomic_long_inc_return(&next_id);
 	request->begin = ktime_get();
-	request->gap_pages = gap_bytes >> PAGE_SHIFT;
+	request->gap_pages = min(gap_bytes >> PAGE_SHIFT, COLINK_MAX_GAP_PAGES);
 	request->n_extents = n_extents;
 	request->speculative = speculative;
 	return request;
@@ -261,10 +284,18 @@ release_request:
 	return ERR_PTR(error);
 }
 
-/* Let a worker do what is left: issue it, if that is not done, wait, finish. */
+/* Let a worker wait for what was issued, and finish. */
 void colink_request_finish_later(struct colink_request *request)
 {
-	queue_work(colink_workqueue, &request->work);
+	INIT_WORK(&request->work, wait_work);
+	queue_work(wait_workqueue, &request->work);
+}
+
+/* Let a worker do it all. */
+static void issue_later(struct colink_request *request)
+{
+	INIT_WORK(&request->work, issue_work);
+	queue_work(issue_workqueue, &request->work);
 }
 
 static void count_result(const struct colink_result *result)
@@ -357,7 +388,7 @@ static int run_request(struct colink_request *request, struct colink_prefetch *a
 		else
 			colink_request_finish(request);
 	} else {
-		colink_request_finish_later(request);
+		issue_later(request);
 	}
 	return error;
 }
@@ -389,8 +420,8 @@ int colink_prefetch(struct colink_opener *opener, struct colink_prefetch *args)
 	if (!error)
 		return run_request(request, args);
 
-	args->result = request->result;
 	request->result.pages_given_up = request->result.pages_issued;
+	args->result = request->result;
 	colink_request_finish(request);
 	return error;
 }
@@ -452,12 +483,19 @@ put_region:
 
 int colink_prefetch_init(void)
 {
-	colink_workqueue = alloc_workqueue("colink", WQ_UNBOUND | WQ_FREEZABLE, 0);
-	return colink_workqueue ? 0 : -ENOMEM;
+	issue_workqueue = alloc_workqueue("colink_issue", WQ_UNBOUND, 0);
+	wait_workqueue = alloc_workqueue("colink_wait", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (issue_workqueue && wait_workqueue)
+		return 0;
+	colink_prefetch_exit();
+	return -ENOMEM;
 }
 
-/* Waits for requests that outlived their opener. */
+/* Waits for requests that outlived their opener: those to be issued will be waited for. */
 void colink_prefetch_exit(void)
 {
-	destroy_workqueue(colink_workqueue);
+	if (issue_workqueue)
+		destroy_workqueue(issue_workqueue);
+	if (wait_workqueue)
+		destroy_workqueue(wait_workqueue);
 }

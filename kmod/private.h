@@ -116,6 +116,12 @@ bool colink_memory_short(const struct colink_charge *charge, gfp_t gfp, unsigned
 
 /* plan.c: which pages a request has to read. */
 
+/* Pages looked at without a break; the look-ups are under RCU. */
+#define COLINK_SLICE_PAGES 4096
+
+/* No device has a break-even gap of 16 MiB; a longer look would not be cut in slices. */
+#define COLINK_MAX_GAP_PAGES ((u64)(16 << 20) >> PAGE_SHIFT)
+
 struct colink_range {
 	pgoff_t first;
 	pgoff_t last;	/* inclusive */
@@ -142,7 +148,6 @@ struct colink_request {
 	u64 gap_pages;		/* longest gap to read over */
 	u32 n_extents;		/* taken from the quota */
 	bool speculative;
-	bool issued;
 	bool stopped;		/* issue no more */
 };
 
@@ -154,8 +159,6 @@ struct colink_range_block *colink_plan_last(const struct colink_request *request
 void colink_plan_free(struct colink_request *request);
 
 /* prefetch.c: requests. */
-
-extern struct workqueue_struct *colink_workqueue;
 
 struct colink_request *colink_request_new(struct colink_region *region,
 					  const struct colink_charge *charge, u32 n_extents,
@@ -173,7 +176,7 @@ void colink_prefetch_exit(void);
 struct vm_fault;
 
 int __used bpf_colink_prefetch(u32 region, u32 layer, u64 first, u64 count);
-void __used bpf_colink_no_read_around(struct vm_fault *fault);
+int __used bpf_colink_no_read_around(u32 region, struct vm_fault *fault);
 int colink_kfunc_init(void);
 void colink_kfunc_exit(void);
 

@@ -108,10 +108,30 @@ static int copy_layers(struct colink_region *region, u64 layers)
 	return check_layers(region);
 }
 
+/* The file and its geometry, as the caller gives them; says what BPF knows the file by. */
+static int take_file(struct colink_region *region, struct colink_register *args)
+{
+	int error;
+
+	region->file = fget(args->fd);
+	if (!region->file)
+		return -EBADF;
+	error = check_file(region->file);
+	if (!error)
+		error = copy_layers(region, args->layers);
+	if (error) {
+		fput(region->file);
+		return error;
+	}
+	args->inode = file_inode(region->file)->i_ino;
+	args->device = file_inode(region->file)->i_sb->s_dev;
+	return 0;
+}
+
 int colink_region_register(struct colink_opener *opener, struct colink_register *args)
 {
 	struct colink_region *region;
-	int error;
+	int error, id;
 
 	if (args->flags || args->reserved || args->n_layers > COLINK_MAX_LAYERS)
 		return -EINVAL;
@@ -128,31 +148,24 @@ int colink_region_register(struct colink_opener *opener, struct colink_register 
 	kref_init(&region->refs);
 	region->gap_bytes = args->gap_bytes;
 	region->n_layers = args->n_layers;
-	region->file = fget(args->fd);
-	if (!region->file) {
-		error = -EBADF;
+	error = take_file(region, args);
+	if (error)
 		goto free_region;
-	}
-	error = check_file(region->file);
-	if (error)
-		goto put_file;
-	error = copy_layers(region, args->layers);
-	if (error)
-		goto put_file;
-	args->inode = file_inode(region->file)->i_ino;
-	args->device = file_inode(region->file)->i_sb->s_dev;
 
 	kref_get(&opener->refs);
 	region->opener = opener;
+	/* Once it is in the table, another thread that guesses the id can end it. */
+	kref_get(&region->refs);
 	error = xa_alloc_cyclic(&regions, &region->id, region, XA_LIMIT(1, INT_MAX), &next_id,
 				GFP_KERNEL_ACCOUNT);
 	if (error < 0)
 		goto put_opener;
-	return region->id;
+	id = region->id;
+	colink_region_put(region);
+	return id;
 
 put_opener:
 	kref_put(&opener->refs, opener_free);
-put_file:
 	fput(region->file);
 free_region:
 	kvfree(region);

@@ -40,10 +40,10 @@ int loaded_open(const struct link_state *state, struct loaded *loaded, struct er
 	int ret;
 
 	*loaded = (struct loaded){ .state = *state, .policy_map = -1, .counters_map = -1 };
-	ret = link_map_open(state->maps.policy, state->model, &loaded->policy_map, err);
+	ret = link_policy_open(state->maps.policy, state->model, &loaded->policy_map, err);
 	if (ret == 0)
-		ret = link_map_open(state->maps.counters, state->model, &loaded->counters_map,
-				    err);
+		ret = link_counters_open(state->maps.counters, state->model,
+					 &loaded->counters_map, err);
 	if (ret == 0)
 		ret = link_policy_get(loaded->policy_map, &loaded->policy, err);
 	if (ret == 0)

@@ -188,15 +188,40 @@ int link_loader_map_ids(const struct link_loader *loader, struct link_map_ids *i
 	return 0;
 }
 
-int link_map_open(uint32_t id, const char *path, int *map, struct error *err)
+/* What is read from a map has its size: an id may have become another map's. */
+static bool is_map(int fd, const char *name, uint32_t value_bytes)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &size) && !strcmp(info.name, name) &&
+	       info.value_size == value_bytes;
+}
+
+static int open_map(uint32_t id, const char *name, uint32_t value_bytes, const char *path,
+		    int *map, struct error *err)
 {
 	int fd = bpf_map_get_fd_by_id(id);
 
+	if (fd >= 0 && !is_map(fd, name, value_bytes)) {
+		close(fd);
+		fd = -ENOENT;
+	}
 	if (fd < 0)
 		return error_set(err, fd, "%s: cannot open the maps of its BPF program: %s", path,
 				 fd == -ENOENT ? "it has ended just now" : strerror(-fd));
 	*map = fd;
 	return 0;
+}
+
+int link_policy_open(uint32_t id, const char *path, int *map, struct error *err)
+{
+	return open_map(id, "policy", sizeof(struct link_policy), path, map, err);
+}
+
+int link_counters_open(uint32_t id, const char *path, int *map, struct error *err)
+{
+	return open_map(id, "counters", sizeof(uint64_t), path, map, err);
 }
 
 int link_policy_get(int map, struct link_policy *policy, struct error *err)

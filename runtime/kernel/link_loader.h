@@ -41,8 +41,9 @@ struct link_map_ids {
 int link_loader_map_ids(const struct link_loader *loader, struct link_map_ids *ids,
 			struct error *err);
 
-/* A map by its id: *map is a descriptor that the caller close()s. `path` is for messages. */
-int link_map_open(uint32_t id, const char *path, int *map, struct error *err);
+/* Such a map by its id: *map is a descriptor that the caller close()s. */
+int link_policy_open(uint32_t id, const char *path, int *map, struct error *err);
+int link_counters_open(uint32_t id, const char *path, int *map, struct error *err);
 
 int link_policy_get(int map, struct link_policy *policy, struct error *err);
 int link_policy_set(int map, const struct link_policy *policy, struct error *err);

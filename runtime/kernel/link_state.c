@@ -30,7 +30,8 @@ int link_state_make_directory(const char *directory, struct error *err)
 	if (mkdir(directory, 0700) && errno != EEXIST)
 		return error_set(err, -errno, "cannot create the folder %s: %s (another one: "
 				 "--state)", directory, strerror(errno));
-	if (stat(directory, &status))
+	/* Not through somebody's link. */
+	if (lstat(directory, &status))
 		return error_set(err, -errno, "%s: %s", directory, strerror(errno));
 	if (!S_ISDIR(status.st_mode))
 		return error_set(err, -ENOTDIR, "%s: is not a folder", directory);

@@ -2,6 +2,7 @@
 /*
  * A region is its opener's alone, from when it is registered to when it is not.
  */
+#include <signal.h>
 #include <sys/wait.h>
 
 #include "colink_test.h"
@@ -109,6 +110,30 @@ static bool listed(int region, const struct stat *file)
 			 !strncmp(name, "colink-", 7);
 	fclose(list);
 	return found;
+}
+
+/* A region can be ended, by a guess of its id, before its registering has returned. */
+TEST_F(ownership, ended_while_registered)
+{
+	volatile int *latest = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int region, status, i;
+	pid_t child;
+
+	need(latest != MAP_FAILED, "mmap");
+	*latest = self->rig.region;
+	child = fork();
+	if (!child)
+		for (;;)
+			unregister(self->rig.device, *latest + 1);
+	for (i = 0; i < 3000; i++) {
+		region = register_file(self->rig.device, self->rig.file.fd);
+		EXPECT_LT(*latest, region);
+		unregister(self->rig.device, region);
+		*latest = region;
+	}
+	kill(child, SIGKILL);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
 }
 
 /* Whoever follows a file in BPF is told how to know it. */
