@@ -5,9 +5,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/cpu_time.h"
 #include "base/random.h"
 #include "bench/extent_file.h"
@@ -45,25 +45,17 @@ struct bench {
 	uint32_t *order; /* of the methods, in this turn */
 };
 
-static double now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1e3 + now.tv_nsec / 1e6;
-}
-
 /* The measured part: ask, then use. */
 static int ask_and_use(struct bench *bench, const struct prefetch_method *method, uint32_t n,
 		       struct prefetch_sample *sample, struct error *err)
 {
-	double begin = now_ms();
+	double begin = clock_ms();
 	int ret = method->ask(&bench->tools, bench->extents, n, err);
 
-	sample->call_ms = now_ms() - begin;
+	sample->call_ms = clock_ms() - begin;
 	if (ret == 0)
 		ret = extent_file_use(&bench->file, bench->extents, n, err);
-	sample->wall_ms = now_ms() - begin;
+	sample->wall_ms = clock_ms() - begin;
 	return ret;
 }
 

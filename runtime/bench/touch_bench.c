@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "base/clock.h"
 #include "bench/extent_file.h"
 #include "bench/memory_hog.h"
 #include "bench/token_slots.h"
@@ -29,14 +29,6 @@ struct bench {
 	struct link_file key;
 	uint64_t sum; /* what is computed; of no use but to be computed */
 };
-
-static double now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1e3 + now.tv_nsec / 1e6;
-}
 
 static uint64_t bundle_offset(const struct bench *bench, uint32_t layer, size_t slot)
 {
@@ -66,15 +58,15 @@ static int one_layer(struct bench *bench, uint32_t token, uint32_t layer,
 			.offset = bundle_offset(bench, layer, slot),
 			.bytes = bench->options->bundle_bytes,
 		};
-		double begin = now_ms(), touched;
+		double begin = clock_ms(), touched;
 		int ret = extent_file_use(&bench->file, &bundle, 1, err);
 
 		if (ret < 0)
 			return ret;
-		touched = now_ms();
+		touched = clock_ms();
 		bench->sum += compute(bench, &bench->file.map[bundle.offset]);
 		sample->stall_ms_per_token += touched - begin;
-		sample->compute_ms_per_token += now_ms() - touched;
+		sample->compute_ms_per_token += clock_ms() - touched;
 	}
 	return 0;
 }
