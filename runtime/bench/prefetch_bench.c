@@ -218,8 +218,8 @@ static int check_file_bytes(const struct bench *bench, struct error *err)
 	}
 	if (bench->options->file_bytes < least || bench->options->file_bytes % EXTENT_PAGE)
 		return error_set(err, -EINVAL,
-				 "the file has to have at least %" PRIu64 " KiB, in whole pages",
-				 least >> 10);
+				 "the file has to have at least %" PRIu64 " MiB, in whole pages",
+				 (least + (1 << 20) - 1) >> 20);
 	return 0;
 }
 
@@ -264,19 +264,31 @@ static int measure_all(struct bench *bench, const struct error *missing,
 	return ret;
 }
 
-int prefetch_bench(const struct prefetch_bench_options *options, struct prefetch_results *results,
-		   struct progress *progress, struct error *err)
+static struct bench begin(const struct prefetch_bench_options *options)
 {
-	struct bench bench = {
+	return (struct bench){
 		.options = options,
 		.cases = options->n_cases ? options->cases : usual_cases,
 		.n_cases = options->n_cases ? options->n_cases : COUNT_OF(usual_cases),
-		.results = results,
 	};
+}
+
+int prefetch_bench_check(const struct prefetch_bench_options *options, struct error *err)
+{
+	const struct bench bench = begin(options);
+
+	return check_options(&bench, err);
+}
+
+int prefetch_bench(const struct prefetch_bench_options *options, struct prefetch_results *results,
+		   struct progress *progress, struct error *err)
+{
+	struct bench bench = begin(options);
 	struct error missing = { 0 };
 	int ret;
 
 	*results = (struct prefetch_results){ 0 };
+	bench.results = results;
 	random_seed(&bench.random, options->seed);
 	ret = check_options(&bench, err);
 	if (ret == 0)

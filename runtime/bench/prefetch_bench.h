@@ -51,6 +51,9 @@ struct prefetch_results {
 	char missing[ERROR_MESSAGE_SIZE]; /* why the module was not measured; "" if it was */
 };
 
+/* -EINVAL for options that make no sense, whatever the directory is. */
+int prefetch_bench_check(const struct prefetch_bench_options *options, struct error *err);
+
 /*
  * Measure. Methods that cannot be had here are left out; when that is all of them, this
  * fails with -ENODEV. The caller calls prefetch_results_free() after 0.

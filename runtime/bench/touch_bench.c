@@ -155,17 +155,17 @@ static int with_links(struct bench *bench, struct touch_sample *sample, struct e
 	return ret;
 }
 
+/* What needs the module comes last. */
 static const struct way {
 	const char *name;
-	bool needs_module;
 	int (*measure)(struct bench *bench, struct touch_sample *sample, struct error *err);
 } ways[] = {
-	{ "mmap", false, as_it_is },
-	{ "mmap-random", false, with_random_advice },
-	{ "mmap+bpf", true, with_links },
+	{ "mmap", as_it_is },
+	{ "mmap-random", with_random_advice },
+	{ "mmap+bpf", with_links },
 };
 
-enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
+enum { WAYS = sizeof(ways) / sizeof(ways[0]), WAYS_WITHOUT_MODULE = WAYS - 1 };
 
 /* The model's hints, for bundles of another size, one layer directly after the other. */
 static int make_hints(struct bench *bench, const struct model_file *model, struct error *err)
@@ -209,9 +209,7 @@ static int open_module(struct bench *bench, struct error *err)
 	if (kernel_device_open(&bench->device, &missing) < 0) {
 		bench->device = -1;
 		memcpy(bench->results->missing, missing.message, sizeof(missing.message));
-		bench->results->n = 0;
-		for (size_t i = 0; i < WAYS; i++)
-			bench->results->n += !ways[i].needs_module;
+		bench->results->n = WAYS_WITHOUT_MODULE;
 		return 0;
 	}
 	return register_file(bench, err);
@@ -280,13 +278,14 @@ static int take_turns(struct bench *bench, struct progress *progress, struct err
 	return ret;
 }
 
-static int check_options(const struct touch_bench_options *options, struct error *err)
+int touch_bench_check(const struct touch_bench_options *options, struct error *err)
 {
 	if (!options->repeats || !options->tokens)
 		return error_set(err, -EINVAL, "at least one repeat and one token are needed");
 	if (!options->bundle_bytes || options->bundle_bytes % EXTENT_PAGE)
-		return error_set(err, -EINVAL, "bundles have to be of whole pages, of %u bytes",
-				 EXTENT_PAGE);
+		return error_set(err, -EINVAL,
+				 "bundles of %" PRIu32 " bytes: have to be of whole pages, of %d bytes",
+				 options->bundle_bytes, EXTENT_PAGE);
 	return 0;
 }
 
@@ -307,7 +306,7 @@ int touch_bench(const struct touch_bench_options *options, struct touch_results 
 	int ret;
 
 	*results = (struct touch_results){ 0 };
-	ret = check_options(options, err);
+	ret = touch_bench_check(options, err);
 	if (ret == 0)
 		ret = make_results(results, options->repeats, err);
 	if (ret == 0)

@@ -198,7 +198,11 @@ int bench_prefetch(const struct command *command, int argc, char **argv)
 		goto free_methods;
 	options.methods = methods.values;
 	options.n_methods = methods.count;
-	options.file_bytes = mib > UINT64_MAX >> 20 ? UINT64_MAX : mib << 20;
+	options.file_bytes = mib_bytes(mib);
+	if (prefetch_bench_check(&options, &err) < 0) {
+		status = usage_error(command, "%s", err.message);
+		goto free_methods;
+	}
 	progress_begin(&bar, "measure");
 	ret = prefetch_bench(&options, &results, &bar.progress, &err);
 	progress_end(&bar, ret == 0);

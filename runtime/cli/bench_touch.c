@@ -148,7 +148,9 @@ int bench_touch(const struct command *command, int argc, char **argv)
 		return usage_error(command, "--threshold %g: has to be from 0 to 1", threshold);
 	options.threshold = isnan(threshold) ? LINK_POLICY_DEFAULT :
 					       (uint32_t)(threshold * LINK_ONE + 0.5);
-	options.leave_bytes = leave_mib << 20;
+	options.leave_bytes = mib_bytes(leave_mib);
+	if (touch_bench_check(&options, &err) < 0)
+		return usage_error(command, "%s", err.message);
 	progress_begin(&bar, "measure");
 	ret = touch_bench(&options, &results, &bar.progress, &err);
 	progress_end(&bar, ret == 0);

@@ -160,13 +160,13 @@ static void wrong_options(void **state)
 
 	options = small_options(folder);
 	options.file_bytes = 150 * 2 * EXTENT_PAGE - EXTENT_PAGE;
-	assert_options_refused(&options, "at least 1200 KiB");
+	assert_options_refused(&options, "at least 2 MiB");
 	options.file_bytes = (2 << 20) + 1;
 	assert_options_refused(&options, "in whole pages");
 
 	options.n_cases = 0;
 	options.file_bytes = 511 << 20;
-	assert_options_refused(&options, "at least 524288 KiB");
+	assert_options_refused(&options, "at least 512 MiB");
 	assert_int_equal(count_entries(folder->path), 0);
 }
 
