@@ -88,8 +88,8 @@ int extent_file_evict(const struct extent_file *file, struct error *err)
 	free(vector);
 	if (left)
 		return error_set(err, -EBUSY,
-				 "%s: %zu of its pages do not leave the page cache (a file system on a "
-				 "disk is needed)",
+				 "%s: %zu of its pages do not leave the page cache (a file system "
+				 "on a disk is needed)",
 				 file->path, left);
 	return 0;
 }

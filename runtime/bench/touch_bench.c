@@ -2,7 +2,6 @@
 #include "bench/touch_bench.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -284,7 +283,7 @@ int touch_bench_check(const struct touch_bench_options *options, struct error *e
 		return error_set(err, -EINVAL, "at least one repeat and one token are needed");
 	if (!options->bundle_bytes || options->bundle_bytes % EXTENT_PAGE)
 		return error_set(err, -EINVAL,
-				 "bundles of %" PRIu32 " bytes: have to be of whole pages, of %d bytes",
+				 "bundles of %u bytes: have to be of whole pages, of %d bytes",
 				 options->bundle_bytes, EXTENT_PAGE);
 	return 0;
 }

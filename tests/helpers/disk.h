@@ -4,8 +4,8 @@
 #define COLINK_TESTS_HELPERS_DISK_H
 
 /*
- * Skip the test where a file in the folder cannot be taken out of the page cache, or its
- * device has no statistics: on tmpfs, or overlayfs.
+ * Skip the test where the folder is not on a block device of its own: there a file cannot
+ * be taken out of the page cache (tmpfs), or has no statistics (overlayfs, btrfs).
  */
 void need_disk(const char *folder);
 

@@ -66,6 +66,7 @@ static void every_method_in_every_case(void **state)
 	struct watcher watcher = make_watcher();
 	const struct folder *folder = *state;
 	struct prefetch_results results;
+	size_t n_open = count_entries("/proc/self/fd");
 	struct error err;
 
 	need_disk(folder->path);
@@ -82,6 +83,7 @@ static void every_method_in_every_case(void **state)
 	assert_int_equal(watcher.calls, REPEATS * CASES);
 	assert_true(watcher.done == watcher.total);
 	assert_int_equal(count_entries(folder->path), 0);
+	assert_int_equal(count_entries("/proc/self/fd"), n_open);
 	prefetch_results_free(&results);
 }
 

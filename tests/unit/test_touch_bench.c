@@ -24,6 +24,7 @@ struct inputs {
 	struct linked_model linked;
 	char *directory;
 	struct touch_bench_options options;
+	size_t n_open; /* descriptors */
 };
 
 static int set_up(void **state)
@@ -44,6 +45,7 @@ static int set_up(void **state)
 		.threshold = LINK_POLICY_DEFAULT,
 		.max_hot = LINK_POLICY_DEFAULT,
 	};
+	inputs->n_open = count_entries("/proc/self/fd");
 	*state = inputs;
 	return 0;
 }
@@ -53,6 +55,7 @@ static int tear_down(void **state)
 	struct inputs *inputs = *state;
 
 	assert_int_equal(count_entries(inputs->directory), 2); /* model and trace */
+	assert_int_equal(count_entries("/proc/self/fd"), inputs->n_open);
 	linked_model_free(&inputs->linked);
 	remove_folder(inputs->directory);
 	free(inputs);
