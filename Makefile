@@ -122,6 +122,9 @@ faulty_calls += aligned_alloc calloc malloc realloc strdup strndup
 endif
 $(BUILD)/tests/integration/test_faults: TEST_LDFLAGS = $(faulty_calls:%=-Wl,--wrap=%)
 
+# There a file system has no files without names.
+$(BUILD)/tests/unit/test_extent_file: TEST_LDFLAGS = -Wl,--wrap=open
+
 # They look on while a layer computes, and while a source waits.
 $(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window
 $(BUILD)/tests/unit/test_source_waits: TEST_LDFLAGS = -Wl,--wrap=io_uring_submit \

@@ -21,72 +21,46 @@ static uint64_t page_mark(uint64_t page)
 	return page * UINT64_C(0x9e3779b97f4a7c15) + 1;
 }
 
-static int write_pages(const struct extent_file *file, struct error *err)
+/* All of it, whatever the kernel takes at a time. */
+static int write_bytes(const struct extent_file *file, const uint8_t *data, uint64_t n, uint64_t at,
+		       struct error *err)
+{
+	while (n) {
+		ssize_t put = pwrite(file->fd, data, n, at);
+
+		if (put < 0)
+			return error_set(err, -errno,
+					 "%s: cannot write %" PRIu64 " bytes at %" PRIu64 ": %s",
+					 file->path, n, at, strerror(errno));
+		data += put;
+		n -= put;
+		at += put;
+	}
+	return 0;
+}
+
+/* The first `bytes` of the file, synced: what is dirty does not leave the page cache. */
+static int write_pages(const struct extent_file *file, uint64_t bytes, struct error *err)
 {
 	uint8_t *block = calloc(1, WRITE_BYTES);
+	int ret = 0;
 
 	if (!block)
 		return error_no_memory(err, "a block to write");
-	for (uint64_t at = 0; at < file->bytes; at += WRITE_BYTES) {
-		uint64_t n = file->bytes - at < WRITE_BYTES ? file->bytes - at : WRITE_BYTES;
+	for (uint64_t at = 0; ret == 0 && at < bytes; at += WRITE_BYTES) {
+		uint64_t n = bytes - at < WRITE_BYTES ? bytes - at : WRITE_BYTES;
 
 		for (uint64_t i = 0; i < n; i += EXTENT_PAGE) {
 			uint64_t mark = page_mark((at + i) / EXTENT_PAGE);
 
 			memcpy(&block[i], &mark, sizeof(mark));
 		}
-		if (pwrite(file->fd, block, n, at) != (ssize_t)n) {
-			free(block);
-			return error_set(err, errno ? -errno : -ENOSPC,
-					 "%s: cannot write %" PRIu64 " bytes at %" PRIu64 ": %s",
-					 file->path, n, at, strerror(errno ? errno : ENOSPC));
-		}
+		ret = write_bytes(file, block, n, at, err);
 	}
 	free(block);
-	if (fsync(file->fd))
-		return error_set(err, -errno, "%s: cannot sync: %s", file->path, strerror(errno));
-	return 0;
-}
-
-int extent_file_create(const char *directory, uint64_t bytes, struct extent_file *file,
-		       struct error *err)
-{
-	int ret;
-
-	*file = (struct extent_file){ .fd = -1, .bytes = bytes, .map = MAP_FAILED };
-	if (asprintf(&file->path, "%s/colink-bench-%d.tmp", directory, (int)getpid()) < 0) {
-		file->path = NULL;
-		return error_no_memory(err, "a path");
-	}
-	file->fd = open(file->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (file->fd < 0) {
-		ret = error_set(err, -errno, "%s: cannot create: %s", file->path, strerror(errno));
-		free(file->path);
-		file->path = NULL;
-		return ret;
-	}
-	ret = write_pages(file, err);
-	if (ret == 0) {
-		file->map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file->fd, 0);
-		if (file->map == MAP_FAILED)
-			ret = error_set(err, -errno, "%s: cannot map: %s", file->path,
-					strerror(errno));
-	}
-	if (ret < 0)
-		extent_file_remove(file);
+	if (ret == 0 && fsync(file->fd))
+		ret = error_set(err, -errno, "%s: cannot sync: %s", file->path, strerror(errno));
 	return ret;
-}
-
-void extent_file_remove(struct extent_file *file)
-{
-	if (!file->path)
-		return;
-	if (file->map != MAP_FAILED)
-		munmap((void *)file->map, file->bytes);
-	close(file->fd);
-	unlink(file->path);
-	free(file->path);
-	file->path = NULL;
 }
 
 static size_t resident_pages(const struct extent_file *file, unsigned char *vector)
@@ -114,8 +88,9 @@ int extent_file_evict(const struct extent_file *file, struct error *err)
 	free(vector);
 	if (left)
 		return error_set(err, -EBUSY,
-				 "%s: %zu pages do not leave the page cache (a file system on a "
-				 "disk is needed)", file->path, left);
+				 "%s: %zu of its pages do not leave the page cache (a file system "
+				 "on a disk is needed)",
+				 file->path, left);
 	return 0;
 }
 
@@ -159,4 +134,72 @@ int extent_file_device_reads(const struct extent_file *file, struct device_reads
 				 path);
 	reads->bytes = sectors * 512;
 	return 0;
+}
+
+/*
+ * A file without a name goes away with the process, however that ends. Where the file
+ * system has none (vfat, NFS) it has one for a moment.
+ */
+static int open_nameless(const char *directory, const char *path)
+{
+	int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd >= 0 || errno != EOPNOTSUPP)
+		return fd;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+/* With one page, before a gigabyte is written for nothing. */
+static int check_file_system(const struct extent_file *file, struct error *err)
+{
+	struct device_reads reads;
+	int ret;
+
+	ret = write_pages(file, EXTENT_PAGE, err);
+	if (ret == 0)
+		ret = extent_file_evict(file, err);
+	return ret < 0 ? ret : extent_file_device_reads(file, &reads, err);
+}
+
+int extent_file_create(const char *directory, uint64_t bytes, struct extent_file *file,
+		       struct error *err)
+{
+	int ret = 0;
+
+	*file = (struct extent_file){ .fd = -1, .bytes = bytes, .map = MAP_FAILED };
+	if (asprintf(&file->path, "%s/colink-bench-%d.tmp", directory, (int)getpid()) < 0) {
+		file->path = NULL;
+		return error_no_memory(err, "a path");
+	}
+	file->fd = open_nameless(directory, file->path);
+	if (file->fd < 0)
+		ret = error_set(err, -errno, "%s: cannot create: %s", file->path, strerror(errno));
+	if (ret == 0) {
+		file->map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file->fd, 0);
+		if (file->map == MAP_FAILED)
+			ret = error_set(err, -errno, "%s: cannot map: %s", file->path,
+					strerror(errno));
+	}
+	if (ret == 0)
+		ret = check_file_system(file, err);
+	if (ret == 0)
+		ret = write_pages(file, bytes, err);
+	if (ret < 0)
+		extent_file_remove(file);
+	return ret;
+}
+
+void extent_file_remove(struct extent_file *file)
+{
+	if (!file->path)
+		return;
+	if (file->map != MAP_FAILED)
+		munmap((void *)file->map, file->bytes);
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file->path);
+	file->path = NULL;
 }

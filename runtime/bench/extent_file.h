@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A file to read extents of: each page holds its own number, so that what was read can
- * be checked; it is mapped, and can be taken out of the page cache.
+ * be checked; it is mapped, and can be taken out of the page cache. It has no name, so
+ * that nothing is left of it when the benchmark is killed. One thread at a time may use it.
  */
 #ifndef COLINK_BENCH_EXTENT_FILE_H
 #define COLINK_BENCH_EXTENT_FILE_H
@@ -20,7 +21,7 @@ struct extent {
 };
 
 struct extent_file {
-	char *path;
+	char *path; /* for messages */
 	int fd; /* for reading and writing */
 	uint64_t bytes;
 	const uint8_t *map;
@@ -32,13 +33,17 @@ struct device_reads {
 	uint64_t bytes;
 };
 
-/* Make the file in a directory, synced. The caller calls extent_file_remove(). */
+/*
+ * Make the file in a directory, of `bytes` in whole pages, synced. Where it could not be
+ * measured, since the page cache keeps it or the device has no statistics, that shows
+ * before much is written. The caller calls extent_file_remove().
+ */
 int extent_file_create(const char *directory, uint64_t bytes, struct extent_file *file,
 		       struct error *err);
-/* Unmap, close, delete. */
+/* Unmap and close, with which it is gone. One that is all zero is allowed. */
 void extent_file_remove(struct extent_file *file);
 
-/* Take all of it out of the page cache; fails when a page stays. */
+/* Take all of it out of the page cache; -EBUSY when a page stays. */
 int extent_file_evict(const struct extent_file *file, struct error *err);
 
 /* Touch every page of the extents through the mapping, in order; -EIO at a wrong one. */

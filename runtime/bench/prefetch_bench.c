@@ -2,32 +2,41 @@
 #include "bench/prefetch_bench.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/cpu_time.h"
 #include "base/random.h"
 #include "bench/extent_file.h"
 #include "bench/prefetch_methods.h"
 
-/* Longest gap of the layout "near", in pages. */
-#define NEAR_PAGES 4
-
 /* After the last use, until the kernel's threads have put their work away. */
 #define SETTLE_US 20000
 
-static const uint32_t extent_counts[] = { 256, 4096 };
-static const uint32_t extent_sizes[] = { 4 << 10, 16 << 10, 64 << 10 };
-static const char *const layouts[] = { "scattered", "near" };
-
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { CASES = COUNT_OF(extent_counts) * COUNT_OF(extent_sizes) * COUNT_OF(layouts) };
+static const struct extent_case usual_cases[] = {
+	{ EXTENTS_SCATTERED, 256, 4 << 10 },
+	{ EXTENTS_SCATTERED, 256, 16 << 10 },
+	{ EXTENTS_SCATTERED, 256, 64 << 10 },
+	{ EXTENTS_SCATTERED, 4096, 4 << 10 },
+	{ EXTENTS_SCATTERED, 4096, 16 << 10 },
+	{ EXTENTS_SCATTERED, 4096, 64 << 10 },
+	{ EXTENTS_NEAR, 256, 4 << 10 },
+	{ EXTENTS_NEAR, 256, 16 << 10 },
+	{ EXTENTS_NEAR, 256, 64 << 10 },
+	{ EXTENTS_NEAR, 4096, 4 << 10 },
+	{ EXTENTS_NEAR, 4096, 16 << 10 },
+	{ EXTENTS_NEAR, 4096, 64 << 10 },
+};
 
 struct bench {
 	const struct prefetch_bench_options *options;
+	const struct extent_case *cases; /* (n_cases) */
+	size_t n_cases;
 	struct prefetch_results *results;
 	struct extent_file file;
 	struct prefetch_tools tools;
@@ -36,57 +45,17 @@ struct bench {
 	uint32_t *order; /* of the methods, in this turn */
 };
 
-static double now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1e3 + now.tv_nsec / 1e6;
-}
-
-/* One extent in each of n equal parts of the file, at a page drawn at random. */
-static void scatter(struct bench *bench, uint32_t n, uint32_t bytes)
-{
-	uint64_t part = bench->file.bytes / n / EXTENT_PAGE * EXTENT_PAGE;
-
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t room = (part - bytes) / EXTENT_PAGE + 1;
-
-		bench->extents[i].offset =
-			i * part + random_below(&bench->random, room) * EXTENT_PAGE;
-		bench->extents[i].bytes = bytes;
-	}
-}
-
-static void put_near(struct bench *bench, uint32_t n, uint32_t bytes)
-{
-	uint64_t at = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		bench->extents[i] = (struct extent){ at, bytes };
-		at += bytes + (1 + random_below(&bench->random, NEAR_PAGES)) * EXTENT_PAGE;
-	}
-}
-
-static void draw_extents(struct bench *bench, const struct prefetch_result *result)
-{
-	if (!strcmp(result->layout, "near"))
-		put_near(bench, result->extents, result->extent_bytes);
-	else
-		scatter(bench, result->extents, result->extent_bytes);
-}
-
 /* The measured part: ask, then use. */
 static int ask_and_use(struct bench *bench, const struct prefetch_method *method, uint32_t n,
 		       struct prefetch_sample *sample, struct error *err)
 {
-	double begin = now_ms();
+	double begin = clock_ms();
 	int ret = method->ask(&bench->tools, bench->extents, n, err);
 
-	sample->call_ms = now_ms() - begin;
+	sample->call_ms = clock_ms() - begin;
 	if (ret == 0)
 		ret = extent_file_use(&bench->file, bench->extents, n, err);
-	sample->wall_ms = now_ms() - begin;
+	sample->wall_ms = clock_ms() - begin;
 	return ret;
 }
 
@@ -141,7 +110,7 @@ static int take_turns(struct bench *bench, size_t first_result, uint32_t repeat,
 	struct prefetch_result *results = &bench->results->results[first_result];
 	int ret;
 
-	draw_extents(bench, results);
+	extent_case_draw(&results->shape, bench->file.bytes, &bench->random, bench->extents);
 	random_permutation(&bench->random, bench->order, n_prefetch_methods);
 	for (size_t i = 0; i < n_prefetch_methods; i++) {
 		struct prefetch_result *result = &results[bench->order[i]];
@@ -149,7 +118,8 @@ static int take_turns(struct bench *bench, size_t first_result, uint32_t repeat,
 
 		if (!is_measured(bench, method))
 			continue;
-		ret = measure(bench, method, result->extents, &result->samples[repeat], err);
+		ret = measure(bench, method, result->shape.extents, &result->samples[repeat],
+			      err);
 		if (ret < 0)
 			return ret;
 	}
@@ -161,33 +131,33 @@ static int take_all_turns(struct bench *bench, struct progress *progress, struct
 	uint32_t repeats = bench->options->repeats;
 
 	for (uint32_t repeat = 0; repeat < repeats; repeat++) {
-		for (size_t i = 0; i < CASES; i++) {
+		for (size_t i = 0; i < bench->n_cases; i++) {
 			int ret = take_turns(bench, i * n_prefetch_methods, repeat, err);
 
 			if (ret < 0)
 				return ret;
-			progress_report(progress, repeat * CASES + i + 1, repeats * CASES);
+			progress_report(progress, (double)repeat * bench->n_cases + i + 1,
+					(double)repeats * bench->n_cases);
 		}
 	}
 	return 0;
 }
 
-static int make_results(struct prefetch_results *results, uint32_t repeats, struct error *err)
+static int make_results(struct bench *bench, struct error *err)
 {
-	results->n = CASES * n_prefetch_methods;
-	results->results = calloc(results->n, sizeof(*results->results));
+	struct prefetch_results *results = bench->results;
+	size_t n = bench->n_cases * n_prefetch_methods;
+
+	results->results = calloc(n, sizeof(*results->results));
 	if (!results->results)
 		return error_no_memory(err, "results");
-	for (size_t i = 0; i < results->n; i++) {
-		size_t a_case = i / n_prefetch_methods;
+	results->n = n;
+	for (size_t i = 0; i < n; i++) {
 		struct prefetch_result *result = &results->results[i];
 
 		result->method = prefetch_methods[i % n_prefetch_methods].name;
-		result->extent_bytes = extent_sizes[a_case % COUNT_OF(extent_sizes)];
-		a_case /= COUNT_OF(extent_sizes);
-		result->extents = extent_counts[a_case % COUNT_OF(extent_counts)];
-		result->layout = layouts[a_case / COUNT_OF(extent_counts)];
-		result->samples = calloc(repeats, sizeof(*result->samples));
+		result->shape = bench->cases[i / n_prefetch_methods];
+		result->samples = calloc(bench->options->repeats, sizeof(*result->samples));
 		if (!result->samples)
 			return error_no_memory(err, "samples");
 	}
@@ -224,56 +194,123 @@ static int check_methods(const struct prefetch_bench_options *options, struct er
 	return 0;
 }
 
-static int check_options(const struct prefetch_bench_options *options, struct error *err)
+static int check_cases(const struct bench *bench, struct error *err)
 {
-	/* Room for the largest case, half of it gaps. */
-	uint64_t least = 2 * UINT64_C(4096) * (64 << 10);
+	for (size_t i = 0; i < bench->n_cases; i++) {
+		const struct extent_case *one = &bench->cases[i];
 
-	if (!options->repeats)
+		if (!one->extents || !one->extent_bytes || one->extent_bytes % EXTENT_PAGE ||
+		    one->extent_bytes > PREFETCH_MAX_EXTENT)
+			return error_set(err, -EINVAL, "%u extents of %u bytes cannot be measured",
+					 one->extents, one->extent_bytes);
+	}
+	return 0;
+}
+
+static int check_file_bytes(const struct bench *bench, struct error *err)
+{
+	uint64_t least = 0;
+
+	for (size_t i = 0; i < bench->n_cases; i++) {
+		uint64_t bytes = extent_case_file_bytes(&bench->cases[i]);
+
+		least = bytes > least ? bytes : least;
+	}
+	if (bench->options->file_bytes < least || bench->options->file_bytes % EXTENT_PAGE)
+		return error_set(err, -EINVAL,
+				 "the file has to have at least %" PRIu64 " MiB, in whole pages",
+				 (least + (1 << 20) - 1) >> 20);
+	return 0;
+}
+
+static int check_options(const struct bench *bench, struct error *err)
+{
+	int ret;
+
+	if (!bench->options->repeats)
 		return error_set(err, -EINVAL, "at least one repeat is needed");
-	if (options->file_bytes < least || options->file_bytes % EXTENT_PAGE)
-		return error_set(err, -EINVAL, "the file has to have at least %llu MiB, in pages",
-				 (unsigned long long)least >> 20);
-	return check_methods(options, err);
+	ret = check_cases(bench, err);
+	if (ret == 0)
+		ret = check_file_bytes(bench, err);
+	return ret < 0 ? ret : check_methods(bench->options, err);
+}
+
+static int make_arrays(struct bench *bench, struct error *err)
+{
+	uint32_t most = 0;
+
+	for (size_t i = 0; i < bench->n_cases; i++)
+		most = bench->cases[i].extents > most ? bench->cases[i].extents : most;
+	bench->extents = calloc(most, sizeof(*bench->extents));
+	bench->order = calloc(n_prefetch_methods, sizeof(*bench->order));
+	return bench->extents && bench->order ? 0 : error_no_memory(err, "extents");
+}
+
+/* With the file there, and what works on it. */
+static int measure_all(struct bench *bench, const struct error *missing,
+		       struct progress *progress, struct error *err)
+{
+	bool any = false;
+	int ret;
+
+	for (size_t i = 0; i < n_prefetch_methods; i++)
+		any = any || is_measured(bench, &prefetch_methods[i]);
+	if (!any)
+		return error_set(err, -ENODEV, "nothing to measure: %s",
+				 missing->message[0] ? missing->message : "there is no io_uring");
+	ret = take_all_turns(bench, progress, err);
+	if (ret == 0)
+		drop_unmeasured(bench);
+	return ret;
+}
+
+static struct bench begin(const struct prefetch_bench_options *options)
+{
+	return (struct bench){
+		.options = options,
+		.cases = options->n_cases ? options->cases : usual_cases,
+		.n_cases = options->n_cases ? options->n_cases : COUNT_OF(usual_cases),
+	};
+}
+
+int prefetch_bench_check(const struct prefetch_bench_options *options, struct error *err)
+{
+	const struct bench bench = begin(options);
+
+	return check_options(&bench, err);
 }
 
 int prefetch_bench(const struct prefetch_bench_options *options, struct prefetch_results *results,
 		   struct progress *progress, struct error *err)
 {
-	struct bench bench = { .options = options, .results = results };
+	struct bench bench = begin(options);
 	struct error missing = { 0 };
 	int ret;
 
 	*results = (struct prefetch_results){ 0 };
-	ret = check_options(options, err);
-	if (ret == 0)
-		ret = make_results(results, options->repeats, err);
-	if (ret < 0)
-		goto free_results;
+	bench.results = results;
 	random_seed(&bench.random, options->seed);
-	bench.extents = calloc(extent_counts[COUNT_OF(extent_counts) - 1], sizeof(*bench.extents));
-	bench.order = calloc(n_prefetch_methods, sizeof(*bench.order));
-	if (!bench.extents || !bench.order) {
-		ret = error_no_memory(err, "extents");
-		goto free_extents;
-	}
+	ret = check_options(&bench, err);
+	if (ret == 0)
+		ret = make_results(&bench, err);
+	if (ret == 0)
+		ret = make_arrays(&bench, err);
+	if (ret < 0)
+		goto free_arrays;
 	ret = extent_file_create(options->directory, options->file_bytes, &bench.file, err);
 	if (ret < 0)
-		goto free_extents;
+		goto free_arrays;
 	ret = prefetch_tools_open(&bench.tools, &bench.file, options->gap_bytes, &missing, err);
 	if (ret < 0)
 		goto remove_file;
-	ret = take_all_turns(&bench, progress, err);
-	if (ret == 0)
-		drop_unmeasured(&bench);
+	ret = measure_all(&bench, &missing, progress, err);
 	memcpy(results->missing, missing.message, sizeof(results->missing));
 	prefetch_tools_close(&bench.tools);
 remove_file:
 	extent_file_remove(&bench.file);
-free_extents:
+free_arrays:
 	free(bench.order);
 	free(bench.extents);
-free_results:
 	if (ret < 0)
 		prefetch_results_free(results);
 	return ret;

@@ -12,9 +12,8 @@
 
 #include "kernel/kernel_device.h"
 
-/* Reads and advice in flight, and the largest extent. */
+/* Reads and advice in flight. */
 #define RING_ENTRIES 128
-#define MAX_EXTENT_BYTES (UINT64_C(64) << 10)
 
 static bool always(const struct prefetch_tools *tools)
 {
@@ -95,7 +94,7 @@ static void prepare_read(struct prefetch_tools *tools, struct io_uring_sqe *sqe,
 			 const struct extent *extent, size_t i)
 {
 	io_uring_prep_read(sqe, tools->file->fd,
-			   &tools->buffers[i % RING_ENTRIES * MAX_EXTENT_BYTES],
+			   &tools->buffers[i % RING_ENTRIES * PREFETCH_MAX_EXTENT],
 			   extent->bytes, extent->offset);
 }
 
@@ -234,7 +233,7 @@ int prefetch_tools_open(struct prefetch_tools *tools, const struct extent_file *
 			uint64_t gap_bytes, struct error *missing, struct error *err)
 {
 	*tools = (struct prefetch_tools){ .file = file, .gap_bytes = gap_bytes, .device = -1 };
-	tools->buffers = malloc(RING_ENTRIES * MAX_EXTENT_BYTES);
+	tools->buffers = malloc(RING_ENTRIES * PREFETCH_MAX_EXTENT);
 	if (!tools->buffers)
 		return error_no_memory(err, "buffers");
 	tools->has_ring = io_uring_queue_init(RING_ENTRIES, &tools->ring, 0) == 0;

@@ -13,6 +13,9 @@
 #include "base/error.h"
 #include "bench/extent_file.h"
 
+/* Bytes that an extent may have. */
+#define PREFETCH_MAX_EXTENT (UINT64_C(64) << 10)
+
 /* What they work with, opened once. */
 struct prefetch_tools {
 	const struct extent_file *file;
@@ -26,7 +29,7 @@ struct prefetch_tools {
 
 struct prefetch_method {
 	const char *name;
-	/* What it cannot do without; the reason in *err. */
+	/* Whether there is what it needs. */
 	bool (*available)(const struct prefetch_tools *tools);
 	/* Ask for the extents, which rise and do not overlap. */
 	int (*ask)(struct prefetch_tools *tools, const struct extent *extents, size_t n,

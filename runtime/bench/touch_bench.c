@@ -2,15 +2,14 @@
 #include "bench/touch_bench.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "base/clock.h"
 #include "bench/extent_file.h"
 #include "bench/memory_hog.h"
 #include "bench/token_slots.h"
@@ -29,14 +28,6 @@ struct bench {
 	struct link_file key;
 	uint64_t sum; /* what is computed; of no use but to be computed */
 };
-
-static double now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1e3 + now.tv_nsec / 1e6;
-}
 
 static uint64_t bundle_offset(const struct bench *bench, uint32_t layer, size_t slot)
 {
@@ -66,15 +57,15 @@ static int one_layer(struct bench *bench, uint32_t token, uint32_t layer,
 			.offset = bundle_offset(bench, layer, slot),
 			.bytes = bench->options->bundle_bytes,
 		};
-		double begin = now_ms(), touched;
+		double begin = clock_ms(), touched;
 		int ret = extent_file_use(&bench->file, &bundle, 1, err);
 
 		if (ret < 0)
 			return ret;
-		touched = now_ms();
+		touched = clock_ms();
 		bench->sum += compute(bench, &bench->file.map[bundle.offset]);
 		sample->stall_ms_per_token += touched - begin;
-		sample->compute_ms_per_token += now_ms() - touched;
+		sample->compute_ms_per_token += clock_ms() - touched;
 	}
 	return 0;
 }
@@ -163,17 +154,17 @@ static int with_links(struct bench *bench, struct touch_sample *sample, struct e
 	return ret;
 }
 
+/* What needs the module comes last. */
 static const struct way {
 	const char *name;
-	bool needs_module;
 	int (*measure)(struct bench *bench, struct touch_sample *sample, struct error *err);
 } ways[] = {
-	{ "mmap", false, as_it_is },
-	{ "mmap-random", false, with_random_advice },
-	{ "mmap+bpf", true, with_links },
+	{ "mmap", as_it_is },
+	{ "mmap-random", with_random_advice },
+	{ "mmap+bpf", with_links },
 };
 
-enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
+enum { WAYS = sizeof(ways) / sizeof(ways[0]), WAYS_WITHOUT_MODULE = WAYS - 1 };
 
 /* The model's hints, for bundles of another size, one layer directly after the other. */
 static int make_hints(struct bench *bench, const struct model_file *model, struct error *err)
@@ -217,9 +208,7 @@ static int open_module(struct bench *bench, struct error *err)
 	if (kernel_device_open(&bench->device, &missing) < 0) {
 		bench->device = -1;
 		memcpy(bench->results->missing, missing.message, sizeof(missing.message));
-		bench->results->n = 0;
-		for (size_t i = 0; i < WAYS; i++)
-			bench->results->n += !ways[i].needs_module;
+		bench->results->n = WAYS_WITHOUT_MODULE;
 		return 0;
 	}
 	return register_file(bench, err);
@@ -288,13 +277,14 @@ static int take_turns(struct bench *bench, struct progress *progress, struct err
 	return ret;
 }
 
-static int check_options(const struct touch_bench_options *options, struct error *err)
+int touch_bench_check(const struct touch_bench_options *options, struct error *err)
 {
 	if (!options->repeats || !options->tokens)
 		return error_set(err, -EINVAL, "at least one repeat and one token are needed");
 	if (!options->bundle_bytes || options->bundle_bytes % EXTENT_PAGE)
-		return error_set(err, -EINVAL, "bundles have to be of whole pages, of %u bytes",
-				 EXTENT_PAGE);
+		return error_set(err, -EINVAL,
+				 "bundles of %u bytes: have to be of whole pages, of %d bytes",
+				 options->bundle_bytes, EXTENT_PAGE);
 	return 0;
 }
 
@@ -315,7 +305,7 @@ int touch_bench(const struct touch_bench_options *options, struct touch_results 
 	int ret;
 
 	*results = (struct touch_results){ 0 };
-	ret = check_options(options, err);
+	ret = touch_bench_check(options, err);
 	if (ret == 0)
 		ret = make_results(results, options->repeats, err);
 	if (ret == 0)

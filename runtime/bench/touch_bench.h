@@ -21,10 +21,10 @@ struct touch_bench_options {
 	const char *trace; /* of the same model, from tokens that its placement did not see */
 	const char *directory; /* where the file is made: on the disk to measure */
 	uint32_t bundle_bytes; /* a multiple of the page */
-	uint32_t tokens; /* at most */
+	uint32_t tokens; /* of the trace, from its start; at most */
 	uint32_t repeats;
 	uint64_t leave_bytes; /* memory to leave for the page cache; 0: all there is */
-	uint64_t gap_bytes;
+	uint64_t gap_bytes; /* a/b of the device, as in kernel/link_policy.h */
 	uint32_t threshold; /* as in struct link_policy; LINK_POLICY_DEFAULT */
 	uint32_t max_hot;
 };
@@ -51,6 +51,13 @@ struct touch_results {
 	char missing[ERROR_MESSAGE_SIZE]; /* why link_prefetch was not measured; "" if it was */
 };
 
+/* -EINVAL for options that make no sense, whatever the files are. */
+int touch_bench_check(const struct touch_bench_options *options, struct error *err);
+
+/*
+ * Measure. Without the module, what needs it is left out. The caller calls
+ * touch_results_free() after 0.
+ */
 int touch_bench(const struct touch_bench_options *options, struct touch_results *results,
 		struct progress *progress, struct error *err);
 void touch_results_free(struct touch_results *results);

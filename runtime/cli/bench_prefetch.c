@@ -94,9 +94,9 @@ static json_t *results_json(const struct prefetch_bench_options *options,
 		json_array_append_new(array, json_pack(
 			"{s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:o}",
 			"method", result->method,
-			"layout", result->layout,
-			"extent_kib", (int)(result->extent_bytes >> 10),
-			"extents", (int)result->extents,
+			"layout", extent_layout_name(result->shape.layout),
+			"extent_kib", (int)(result->shape.extent_bytes >> 10),
+			"extents", (int)result->shape.extents,
 			"wall_ms", summary.wall_ms,
 			"call_ms", summary.call_ms,
 			"cpu_ms", summary.cpu_ms,
@@ -116,10 +116,17 @@ static json_t *results_json(const struct prefetch_bench_options *options,
 		"results", array);
 }
 
-static bool same_case(const struct prefetch_result *a, const struct prefetch_result *b)
+static bool same_case(const struct extent_case *a, const struct extent_case *b)
 {
 	return a->layout == b->layout && a->extents == b->extents &&
 	       a->extent_bytes == b->extent_bytes;
+}
+
+static void show_case(const struct extent_case *one, bool first)
+{
+	printf("%s%u %s extents of %u KiB\n  %-14s %10s %10s %10s %8s %8s\n", first ? "" : "\n",
+	       one->extents, extent_layout_name(one->layout), one->extent_bytes >> 10, "method",
+	       "wall ms", "in call", "CPU ms", "I/Os", "MiB");
 }
 
 static void show(const struct prefetch_bench_options *options,
@@ -129,11 +136,8 @@ static void show(const struct prefetch_bench_options *options,
 		const struct prefetch_result *result = &results->results[i];
 		struct summary summary;
 
-		if (!i || !same_case(result, result - 1))
-			printf("%s%u %s extents of %u KiB\n  %-14s %10s %10s %10s %8s %8s\n",
-			       i ? "\n" : "", result->extents, result->layout,
-			       result->extent_bytes >> 10, "method", "wall ms", "in call", "CPU ms",
-			       "I/Os", "MiB");
+		if (!i || !same_case(&result->shape, &result[-1].shape))
+			show_case(&result->shape, !i);
 		summarize(result, options->repeats, scratch, &summary);
 		printf("  %-14s %10.1f %10.1f %10.1f %8.0f %8.1f\n", result->method,
 		       summary.wall_ms, summary.call_ms, summary.cpu_ms, summary.ios,
@@ -194,7 +198,11 @@ int bench_prefetch(const struct command *command, int argc, char **argv)
 		goto free_methods;
 	options.methods = methods.values;
 	options.n_methods = methods.count;
-	options.file_bytes = mib > UINT64_MAX >> 20 ? UINT64_MAX : mib << 20;
+	options.file_bytes = mib_bytes(mib);
+	if (prefetch_bench_check(&options, &err) < 0) {
+		status = usage_error(command, "%s", err.message);
+		goto free_methods;
+	}
 	progress_begin(&bar, "measure");
 	ret = prefetch_bench(&options, &results, &bar.progress, &err);
 	progress_end(&bar, ret == 0);

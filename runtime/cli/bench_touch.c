@@ -125,7 +125,8 @@ int bench_touch(const struct command *command, int argc, char **argv)
 		  "DIR: where the file is made, on the disk to measure (.)" },
 		{ "bundle", 0, OPTION_U32, &options.bundle_bytes,
 		  "BYTES: of a bundle, in pages (4096)" },
-		{ "tokens", 0, OPTION_U32, &options.tokens, "N: of the trace, from its start (100)" },
+		{ "tokens", 0, OPTION_U32, &options.tokens,
+		  "N: of the trace, from its start (100)" },
 		{ "leave-mib", 0, OPTION_U64, &leave_mib,
 		  "N: lock all memory but so much (all may be used)" },
 		{ "gap", 0, OPTION_U64, &options.gap_bytes, "BYTES: as for colink load (16384)" },
@@ -148,7 +149,9 @@ int bench_touch(const struct command *command, int argc, char **argv)
 		return usage_error(command, "--threshold %g: has to be from 0 to 1", threshold);
 	options.threshold = isnan(threshold) ? LINK_POLICY_DEFAULT :
 					       (uint32_t)(threshold * LINK_ONE + 0.5);
-	options.leave_bytes = leave_mib << 20;
+	options.leave_bytes = mib_bytes(leave_mib);
+	if (touch_bench_check(&options, &err) < 0)
+		return usage_error(command, "%s", err.message);
 	progress_begin(&bar, "measure");
 	ret = touch_bench(&options, &results, &bar.progress, &err);
 	progress_end(&bar, ret == 0);

@@ -112,6 +112,9 @@ json_t *json_u32s(const uint32_t *values, size_t count);
 #define HUMAN_SIZE 32
 char *human_bytes(uint64_t bytes, char out[HUMAN_SIZE]);
 
+/* Bytes in so many MiB, or in as many as can be counted. */
+uint64_t mib_bytes(uint64_t mib);
+
 /* Seconds on a clock that only goes forward. */
 double now_seconds(void);
 

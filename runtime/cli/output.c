@@ -57,6 +57,13 @@ char *human_bytes(uint64_t bytes, char out[HUMAN_SIZE])
 	return out;
 }
 
+uint64_t mib_bytes(uint64_t mib)
+{
+	const uint64_t most = UINT64_MAX >> 20;
+
+	return (mib < most ? mib : most) << 20;
+}
+
 double now_seconds(void)
 {
 	struct timespec now;

@@ -61,6 +61,8 @@ for kind in missing directory empty fifo text truncated head random; do
 		"trace $file --text $text -o $out" "train $file --trace $work/trace -o $out" \
 		"pack $file --placement $work/placement -o $out" "place $file -o $out" \
 		"train $work/model.gguf --trace $file -o $out" \
+		"bench touch $file --trace $work/trace --dir $work/out" \
+		"bench touch $linked --trace $file --dir $work/out" \
 		"pack $work/model.gguf --placement $file -o $out" \
 		"pack $work/model.gguf --placement $work/placement --predictor $file -o $out"; do
 		# shellcheck disable=SC2086
@@ -101,6 +103,18 @@ for file in trace placement predictor; do
 	esac
 	refused_cleanly "a flipped bit in a $file" 'flipped' "$COLINK" "$@" -o "$out"
 done
+
+# The benchmark takes a linked model and a trace of the same one.
+refused_cleanly 'bench touch: a model that is not packed' 'model.gguf: has no hints' \
+	"$COLINK" bench touch "$work/model.gguf" --trace "$work/trace" --dir "$work/out"
+cp -r "$demo" "$work/other"
+size=$(stat -c %s "$demo/model.safetensors")
+flipped "$demo/model.safetensors" $((size - 2)) "$work/other/model.safetensors"
+quietly "$COLINK" import "$work/other" -o "$work/other.gguf"
+quietly "$COLINK" trace "$work/other.gguf" --text "$text" --tokens 10 -o "$work/other.trace"
+refused_cleanly 'bench touch: the trace of another model' \
+	'other.trace: the trace of another model than .*/linked.gguf' \
+	"$COLINK" bench touch "$linked" --trace "$work/other.trace" --dir "$work/out"
 
 # Text that is none.
 refused 'run: a prompt that is not UTF-8' 'UTF-8' "$COLINK" run "$linked" -p $'a\xff' -n 1
@@ -159,7 +173,8 @@ for command in "run $linked -p x -n 1" "run $linked -p x -n 1 --json" "tokenize 
 	"tokenize $linked -p x --json" "info $linked" "info $linked --json" "verify $linked" \
 	"verify $linked --json" "logits $linked -p x" "logits $linked -p x --json" \
 	"eval $linked --text $text --json --ctx 512" \
-	"import $demo -o $work/again.gguf" "run --help" "--help"; do
+	"import $demo -o $work/again.gguf" "run --help" "bench --help" "bench touch --help" \
+	"--help"; do
 	# shellcheck disable=SC2086
 	refused "full stdout: ${command//$work\//}" 'No space left' to_full "$COLINK" $command
 done
@@ -176,6 +191,16 @@ for command in "import $demo" "pack $work/model.gguf --placement $work/placement
 done
 refused_cleanly 'a limit on file sizes: place' 'File too large' \
 	limited 1 "$COLINK" place "$work/trace" -o "$out"
+# Where nothing can be measured, as on tmpfs, a benchmark ends before it comes to that.
+measurable=yes
+quietly "$COLINK" bench touch "$linked" --trace "$work/trace" --dir "$work/out" --tokens 1 \
+	--repeat 1 || measurable=no
+if [ $measurable = yes ]; then
+	refused_cleanly 'a limit on file sizes: bench touch' 'at 409600: File too large' \
+		limited 400 "$COLINK" bench touch "$linked" --trace "$work/trace" --dir "$work/out"
+else
+	skip 'a limit on file sizes: bench touch' 'nothing can be measured here'
+fi
 
 mkdir "$work/disk"
 if mount -t tmpfs -o size=2m tmpfs "$work/disk" 2>/dev/null; then
@@ -209,6 +234,29 @@ killed() {
 	fi
 	nothing_left
 }
+# As soon as the benchmark has its file. What bash starts in the background ignores SIGINT.
+interrupted() {
+	local signal=$1 status=0 pid
+	shift
+	env --default-signal=INT "$COLINK" "$@" --dir "$work/out" >/dev/null 2>&1 &
+	pid=$!
+	while [ -d "/proc/$pid" ] && ! readlink "/proc/$pid"/fd/* | grep -q "^$work/out/"; do
+		sleep 0.01
+	done
+	kill -"$signal" $pid
+	wait $pid || status=$?
+	[ $status -gt 128 ] || { echo "# status $status: it was over"; return 1; }
+	nothing_left
+}
+for signal in INT TERM KILL; do
+	if [ $measurable = no ]; then
+		skip "benchmarks after SIG$signal" 'nothing can be measured here'
+		continue
+	fi
+	check "bench prefetch leaves nothing after SIG$signal" interrupted $signal bench prefetch
+	check "bench touch leaves nothing after SIG$signal" \
+		interrupted $signal bench touch "$linked" --trace "$work/trace"
+done
 for delay in 0.01 0.02 0.03 0.05 0.1; do
 	check "import killed after $delay s leaves nothing under its name" \
 		killed $delay import "$demo"

@@ -55,6 +55,63 @@ else
 		"$COLINK" stat "$linked" "$linked" --count 1
 fi
 
+check 'no benchmark' misused 'which benchmark' "$COLINK" bench
+check 'an unknown benchmark is named' misused "unknown benchmark 'sleep'" "$COLINK" bench sleep
+check 'benchmarks are listed' grep -q '^  bench touch ' <("$COLINK" bench --help)
+for option in '--repeat 0' '--repeat x' '--seed -1' '--file-mib 511' '--gap 1k' '--dir' \
+	'--method telepathy' '--frobnicate' extra; do
+	# shellcheck disable=SC2086
+	check "bench prefetch $option" misused 'see .colink bench prefetch --help' \
+		"$COLINK" bench prefetch $option
+done
+check 'an unknown method is named' misused "no method 'telepathy'" \
+	"$COLINK" bench prefetch --method fault --method telepathy
+check 'a file too small' misused 'at least 512 MiB' "$COLINK" bench prefetch --file-mib 511
+check 'bench touch of nothing' misused 'expected: MODEL' "$COLINK" bench touch
+check 'bench touch without a trace' misused '--trace FILE is needed' \
+	"$COLINK" bench touch "$linked"
+for option in '--bundle 0' '--bundle 4097' '--bundle -4096' '--tokens 0' '--repeat 0' \
+	'--threshold 1.01' '--threshold nan' '--leave-mib x' '--max-hot -1' '--frobnicate' extra; do
+	# shellcheck disable=SC2086
+	check "bench touch $option" misused 'see .colink bench touch --help' \
+		"$COLINK" bench touch "$linked" --trace "$linked" $option
+done
+check 'a bad bundle is named' misused 'bundles of 4097 bytes: have to be of whole pages' \
+	"$COLINK" bench touch "$linked" --trace "$linked" --bundle 4097
+
+# Whoever cannot measure here is told so, and with the first page of the file already.
+one_page() { (ulimit -f 4 && exec "$@"); }
+mkdir "$work/bench"
+"$COLINK" trace "$linked" --text "$model/heldout.txt" --tokens 4 -o "$work/trace" >/dev/null 2>&1
+if [ -e /dev/colink ]; then
+	skip 'bench touch without the module' 'the module is loaded here'
+elif "$COLINK" bench touch "$linked" --trace "$work/trace" --dir "$work/bench" --tokens 3 \
+	--repeat 2 --json >"$work/touch.json" 2>"$work/stderr"; then
+	check 'bench touch without the module' holds '
+		.tokens == 3 and .repeats == 2 and .file_bytes == 6 * 2048 * 4096 and
+		(.missing | contains("the module is not loaded")) and
+		(.results | map(.name)) == ["mmap", "mmap-random"] and
+		(.results | all((.samples | length) == 2 and .ios_per_token > 0))' \
+		"$work/touch.json"
+else
+	check 'bench touch where it cannot measure' \
+		grep -qE 'do not leave the page cache|has no statistics' "$work/stderr"
+fi
+check 'bench touch leaves nothing' test -z "$(ls -A "$work/bench")"
+if [ "$(stat -f -c %T /dev/shm 2>/dev/null)" = tmpfs ]; then
+	refused 'bench prefetch on tmpfs' '/dev/shm/.* do not leave the page cache' \
+		one_page "$COLINK" bench prefetch --dir /dev/shm
+else
+	skip 'bench prefetch on tmpfs' 'there is no tmpfs here'
+fi
+for folder in no-such-folder fifo; do
+	refused "bench prefetch in $folder" "$work/$folder/.*: cannot create" \
+		"$COLINK" bench prefetch --dir "$work/$folder"
+done
+refused 'to leave more memory than there is' 'less than the 9999999999 MiB to be left' \
+	"$COLINK" bench touch "$linked" --trace "$work/trace" --dir "$work/bench" \
+	--leave-mib 9999999999
+
 # A full disk behind stdout: exit status 1 and one line that says so.
 full() { "$COLINK" "$@" >/dev/full; }
 refused 'run on a full disk' 'No space left' full run "$linked" -p a -n 2
