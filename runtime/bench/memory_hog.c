@@ -7,22 +7,44 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-static int available_bytes(uint64_t *bytes, struct error *err)
+/* The sum of what follows `name` in the lines of a file of /proc that begin so. */
+static int sum_of_lines(const char *path, const char *const *names, size_t n, uint64_t *sum,
+			struct error *err)
 {
-	FILE *file = fopen("/proc/meminfo", "re");
-	uint64_t kib = 0;
-	char line[128];
+	FILE *file = fopen(path, "re");
+	char line[256], word[64];
+	uint64_t value;
 
 	if (!file)
-		return error_set(err, -errno, "/proc/meminfo: %s", strerror(errno));
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "MemAvailable: %" SCNu64, &kib) == 1)
-			break;
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	*sum = 0;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, " %63s %" SCNu64, word, &value) != 2)
+			continue;
+		for (size_t i = 0; i < n; i++)
+			if (!strcmp(word, names[i]))
+				*sum += value;
+	}
 	fclose(file);
-	if (!kib)
-		return error_set(err, -ENODATA, "/proc/meminfo does not say what is available");
-	*bytes = kib << 10;
+	return 0;
+}
+
+int memory_available(uint64_t *bytes, struct error *err)
+{
+	static const char *const spare[] = { "MemFree:", "Active(file):", "Inactive(file):" };
+	static const char *const kept[] = { "high" };
+	uint64_t kib = 0, pages = 0;
+	int ret;
+
+	ret = sum_of_lines("/proc/meminfo", spare, 3, &kib, err);
+	if (ret == 0)
+		ret = sum_of_lines("/proc/zoneinfo", kept, 1, &pages, err);
+	if (ret < 0)
+		return ret;
+	pages *= (uint64_t)sysconf(_SC_PAGESIZE);
+	*bytes = kib << 10 > pages ? (kib << 10) - pages : 0;
 	return 0;
 }
 
@@ -32,7 +54,7 @@ int memory_hog_take(struct memory_hog *hog, uint64_t leave_bytes, struct error *
 	int ret;
 
 	*hog = (struct memory_hog){ 0 };
-	ret = available_bytes(&available, err);
+	ret = memory_available(&available, err);
 	if (ret < 0)
 		return ret;
 	if (available <= leave_bytes)

@@ -16,6 +16,13 @@ struct memory_hog {
 	size_t bytes;
 };
 
+/*
+ * What the page cache could have: what is free, and what files have now, less what the
+ * kernel keeps free in each zone (its high watermark). MemAvailable also leaves out what
+ * zones keep from each other, which the page cache gets all the same.
+ */
+int memory_available(uint64_t *bytes, struct error *err);
+
 /* Take and lock what is available, but for `leave_bytes`, which the page cache may have. */
 int memory_hog_take(struct memory_hog *hog, uint64_t leave_bytes, struct error *err);
 void memory_hog_release(struct memory_hog *hog);
