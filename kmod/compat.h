@@ -28,13 +28,15 @@
 
 /*
  * 6.5, e924e80ee6a3 ("bpf: Add kfunc filter function to 'struct btf_kfunc_id_set'"):
- * before, any tracing program may call what is in the set.
+ * before, any program of the type may call what is in the set.
  */
+static inline void compat_kfunc_filter(struct btf_kfunc_id_set *set,
+				       int (*filter)(const struct bpf_prog *prog, u32 id))
+{
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
-#define COMPAT_KFUNC_FILTER(function) .filter = function,
-#else
-#define COMPAT_KFUNC_FILTER(function)
+	set->filter = filter;
 #endif
+}
 
 /* 6.8, 3652117f8548 ("eventfd: simplify eventfd_signal()") */
 static inline void compat_eventfd_signal(struct eventfd_ctx *ctx)

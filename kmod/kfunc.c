@@ -262,7 +262,7 @@ BTF_KFUNCS_END(syscall_ids)
 BTF_ID_LIST_SINGLE(no_read_around_id, func, bpf_colink_no_read_around)
 
 /* When filemap_fault() is entered, and only then, what it was entered with is good. */
-static int __maybe_unused allow_kfunc(const struct bpf_prog *prog, u32 id)
+static int allow_kfunc(const struct bpf_prog *prog, u32 id)
 {
 	const char *function = prog->aux->attach_func_name;
 
@@ -272,10 +272,9 @@ static int __maybe_unused allow_kfunc(const struct bpf_prog *prog, u32 id)
 	       !strcmp(function, "filemap_fault") ? 0 : -EACCES;
 }
 
-static const struct btf_kfunc_id_set tracing_set = {
+static struct btf_kfunc_id_set tracing_set = {
 	.owner = THIS_MODULE,
 	.set = &tracing_ids,
-	COMPAT_KFUNC_FILTER(allow_kfunc)
 };
 
 static const struct btf_kfunc_id_set syscall_set = {
@@ -285,8 +284,10 @@ static const struct btf_kfunc_id_set syscall_set = {
 
 static int register_kfuncs(void)
 {
-	int error = register_btf_kfunc_id_set(BPF_PROG_TYPE_TRACING, &tracing_set);
+	int error;
 
+	compat_kfunc_filter(&tracing_set, allow_kfunc);
+	error = register_btf_kfunc_id_set(BPF_PROG_TYPE_TRACING, &tracing_set);
 	return error ? error : register_btf_kfunc_id_set(BPF_PROG_TYPE_SYSCALL, &syscall_set);
 }
 

@@ -390,9 +390,8 @@ TEST_F_TIMEOUT(fault_injection, in_worker, 300)
 	}
 	TH_LOG("of 40 requests %d failed, %d did not bring in all", failed, partly);
 	EXPECT_LT(0, partly);
-	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
 		EXPECT_FALSE(fault_in_prefetch(_metadata, &self->state, &kinds[i], 0));
-	}
 	close(event);
 }
 

@@ -106,7 +106,7 @@ static inline bool refused(const struct output *output, const char *text)
 
 	if (!good)
 		ksft_print_msg("status %d, expected 1 and: %s; got: %s%s\n", output->status, text,
-		       output->err, output->out);
+			       output->err, output->out);
 	return good;
 }
 
@@ -201,7 +201,8 @@ static inline bool nothing_left(void)
 	int tries;
 
 	if (regions() || entries(STATE)) {
-		ksft_print_msg("%zu regions, %zu state files are left\n", regions(), entries(STATE));
+		ksft_print_msg("%zu regions, %zu state files are left\n", regions(),
+			       entries(STATE));
 		return false;
 	}
 	/* Programs that were detached are freed in a moment. */
