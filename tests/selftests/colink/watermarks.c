@@ -160,10 +160,13 @@ TEST_F_TIMEOUT(watermarks, back_off, 240)
 	EXPECT_EQ(stalls, reclaims("allocstall"));
 	EXPECT_EQ(scanned, reclaims("pgscan_direct"));
 
-	/* What is wanted is read. There is little else to reclaim, so that some may go again. */
+	/*
+	 * What is wanted is read, as far as the kernel finds memory: there is little to
+	 * reclaim, readahead's allocations do not insist, and some pages may go again.
+	 */
 	result = ask(&self->rig, 0, 4, 0);
-	EXPECT_EQ(0, result.pages_given_up);
-	EXPECT_LT(2 * MIB / PAGE, count_resident(&self->rig.file));
+	EXPECT_LT(result.pages_given_up, 2 * MIB / PAGE);
+	EXPECT_LT(1 * MIB / PAGE, count_resident(&self->rig.file));
 }
 
 TEST_HARNESS_MAIN
