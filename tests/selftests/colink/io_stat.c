@@ -11,7 +11,7 @@
 
 /* --- Requests --- */
 
-TEST_F(io_stat, as_many_as_the_disk_counts)
+TEST_F_TIMEOUT(io_stat, as_many_as_the_disk_counts, 120)
 {
 	int fd = self->rig.file.fd, raw = open_disk(fd);
 	struct io_figures seen = disk_figures(self->bpf, fd);
@@ -36,7 +36,7 @@ TEST_F(io_stat, as_many_as_the_disk_counts)
 	EXPECT_TRUE(whole(self->bpf, PAGES));
 }
 
-TEST_F(io_stat, sizes)
+TEST_F_TIMEOUT(io_stat, sizes, 120)
 {
 	static const struct { size_t pages; int bucket; } kinds[] = {
 		{ 1, 3 }, { 2, 4 }, { 3, 4 }, { 4, 5 }, { 7, 5 }, { 8, 6 }, { 16, 7 }, { 63, 8 },
@@ -65,7 +65,7 @@ TEST_F(io_stat, sizes)
 	close(raw);
 }
 
-TEST_F(io_stat, order_of_direct_reads)
+TEST_F_TIMEOUT(io_stat, order_of_direct_reads, 120)
 {
 	int fd = self->rig.file.fd, raw = open_disk(fd), i;
 	struct io_figures before, now;
@@ -92,7 +92,7 @@ TEST_F(io_stat, order_of_direct_reads)
 	close(raw);
 }
 
-TEST_F(io_stat, requests_of_the_file)
+TEST_F_TIMEOUT(io_stat, requests_of_the_file, 120)
 {
 	struct io_figures file;
 	int fd = self->rig.file.fd, direct, i;
@@ -119,7 +119,7 @@ TEST_F(io_stat, requests_of_the_file)
 	EXPECT_EQ(40, file_figures(self->bpf).reads);
 }
 
-TEST_F(io_stat, merged_and_split_requests)
+TEST_F_TIMEOUT(io_stat, merged_and_split_requests, 120)
 {
 	struct io_figures file;
 
@@ -133,7 +133,7 @@ TEST_F(io_stat, merged_and_split_requests)
 }
 
 /* The slow disk does 200 reads a second, so that those at the end of many wait. */
-TEST_F(io_stat, latency)
+TEST_F_TIMEOUT(io_stat, latency, 120)
 {
 	struct colink_extent extents[100];
 	struct colink_prefetch args;
@@ -164,7 +164,7 @@ TEST_F(io_stat, latency)
 
 /* --- All of it --- */
 
-TEST_F(io_stat, other_files_not_counted)
+TEST_F_TIMEOUT(io_stat, other_files_not_counted, 120)
 {
 	struct test_file other = self->rig.file;
 	struct rig rig = { .device = self->rig.device };
@@ -187,7 +187,7 @@ TEST_F(io_stat, other_files_not_counted)
 }
 
 /* Every page read is a hit or a miss, whoever reads at the same time. */
-TEST_F(io_stat, several_readers)
+TEST_F_TIMEOUT(io_stat, several_readers, 120)
 {
 	struct io_cache c;
 	int i, status;
