@@ -303,6 +303,21 @@ static inline __u64 random_next(__u64 *state)
 	return *state;
 }
 
+/* Reads and touches pages at random until it is killed; ends with 1 on wrong content. */
+static inline void read_for_ever(const struct test_file *file, __u64 seed)
+{
+	for (;;) {
+		size_t page = random_next(&seed) % file->pages;
+		__u8 byte;
+
+		if (pread(file->fd, &byte, 1, page * PAGE) != 1 || byte != content(page))
+			_exit(1);
+		page = random_next(&seed) % file->pages;
+		if (file->map[page * PAGE] != content(page))
+			_exit(1);
+	}
+}
+
 /* A device and a file of 1024 pages registered with it, by bytes. */
 struct rig {
 	int device;

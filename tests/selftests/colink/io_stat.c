@@ -215,21 +215,6 @@ TEST_F_TIMEOUT(io_stat, several_readers, 120)
 		EXPECT_EQ(count_resident(&self->rig.file), c.read_misses);
 }
 
-/* Reads and touches pages at random until it is killed; ends with 1 on wrong content. */
-static void read_for_ever(const struct test_file *file, __u64 seed)
-{
-	for (;;) {
-		size_t page = random_next(&seed) % PAGES;
-		__u8 byte;
-
-		if (pread(file->fd, &byte, 1, page * PAGE) != 1 || byte != content(page))
-			_exit(1);
-		page = random_next(&seed) % PAGES;
-		if (file->map[page * PAGE] != content(page))
-			_exit(1);
-	}
-}
-
 TEST_F_TIMEOUT(io_stat, attached_and_detached_under_readers, 120)
 {
 	pid_t readers[4];
