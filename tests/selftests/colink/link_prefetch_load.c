@@ -8,14 +8,32 @@
 #include "faults.h"
 #include "link_prefetch_test.h"
 
-/* A file in the page cache but for every second page, given to the policy as one layer. */
+/* Of a file on the slow disk: read but for every second page, and what keeps the disk busy. */
+#define HALF_READ 6000
+#define LONG_REQUESTS 16
+#define LONG_REQUEST_READS 400
+#define SLOW_PAGES (HALF_READ + 2 * LONG_REQUESTS * LONG_REQUEST_READS)
+
+/* Every second page of n, from the first on. To be freed. */
+static struct colink_extent *every_second_page(size_t first, __u32 n)
+{
+	struct colink_extent *extents = calloc(n, sizeof(*extents));
+	__u32 i;
+
+	need(extents, "calloc");
+	for (i = 0; i < n; i++)
+		extents[i] = pages_extent(first + 2 * i, 1);
+	return extents;
+}
+
+/* The half read pages are given to the policy as one layer. */
 static void add_half_read_file(struct link_prefetch *bpf, int device, const struct test_file *file,
 			       struct link_region *region)
 {
-	struct colink_layer layer = { 0, 2 * PAGE, file->pages / 2 };
+	struct colink_layer layer = { 0, 2 * PAGE, HALF_READ / 2 };
 	struct link_layer same = { 0, layer.stride, layer.slots, 0, .next = LAYERS };
-	struct colink_extent all = pages_extent(0, file->pages);
-	struct colink_extent *odd = calloc(layer.slots, sizeof(*odd));
+	struct colink_extent all = pages_extent(0, HALF_READ);
+	struct colink_extent *odd = every_second_page(1, layer.slots);
 	struct colink_prefetch args;
 	struct colink_drop drop = {
 		.size = sizeof(drop),
@@ -23,10 +41,7 @@ static void add_half_read_file(struct link_prefetch *bpf, int device, const stru
 		.extents = (unsigned long)odd,
 	};
 	struct link_file key;
-	__u32 i;
 
-	for (i = 0; i < layer.slots; i++)
-		odd[i] = pages_extent(2 * i + 1, 1);
 	region->region = register_layers(device, file->fd, &layer, 1);
 	need((int)region->region > 0, "COLINK_REGISTER");
 	args = prefetch_args(region->region, &all, 1);
@@ -37,6 +52,26 @@ static void add_half_read_file(struct link_prefetch *bpf, int device, const stru
 	free(odd);
 	set_layer(bpf, LAYERS, &same);
 	add_file(bpf, file->fd, region, &key);
+}
+
+/*
+ * For half a minute, or until the region is gone, most of what the disk takes is ours: BPF's
+ * worker waits its turn, however slowly this machine reads beside it.
+ */
+static void occupy_disk(int device, const struct link_region *region)
+{
+	int i;
+
+	for (i = 0; i < LONG_REQUESTS; i++) {
+		struct colink_extent *reads = every_second_page(
+			HALF_READ + 2 * i * LONG_REQUEST_READS, LONG_REQUEST_READS);
+		struct colink_prefetch args =
+			prefetch_args(region->region, reads, LONG_REQUEST_READS);
+
+		args.flags = 0;
+		need(!prefetch(device, &args), "COLINK_PREFETCH");
+		free(reads);
+	}
 }
 
 /*
@@ -52,16 +87,16 @@ TEST_F_TIMEOUT(link_prefetch, queue_full, 120)
 	size_t i, in_a_row = 0;
 	__u64 asked;
 
-	make_file(&slow, slow_disk(), 6000 * PAGE);
+	make_file(&slow, slow_disk(), SLOW_PAGES * PAGE);
 	need(!posix_fadvise(slow.fd, 0, 0, POSIX_FADV_RANDOM), "fadvise");
 	add_half_read_file(self->bpf, self->rig.device, &slow, &region);
+	occupy_disk(self->rig.device, &region);
 	/* Some can also be dropped because the worker was just taking others out. */
-	for (i = 0; i < slow.pages && in_a_row < 5; i += 2) {
+	for (i = 0; i < HALF_READ && in_a_row < 5; i += 2) {
 		__u64 before = counted(self->bpf, LINK_DROPPED);
 
 		read_at(&slow, i * PAGE, PAGE);
 		in_a_row = counted(self->bpf, LINK_DROPPED) > before ? in_a_row + 1 : 0;
-		usleep(in_a_row ? 5000 : 0);
 	}
 	asked = counted(self->bpf, LINK_ASKED);
 	TH_LOG("%llu asked, %llu dropped", asked, counted(self->bpf, LINK_DROPPED));
