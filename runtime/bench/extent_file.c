@@ -63,35 +63,38 @@ static int write_pages(const struct extent_file *file, uint64_t bytes, struct er
 	return ret;
 }
 
-static size_t resident_pages(const struct extent_file *file, unsigned char *vector)
+int extent_file_resident(const struct extent_file *file, uint64_t *bytes, struct error *err)
 {
-	size_t n = 0;
+	unsigned char *vector = malloc(file->bytes / EXTENT_PAGE);
+	int ret = 0;
 
+	if (!vector)
+		return error_no_memory(err, "a vector of pages");
+	*bytes = 0;
 	if (mincore((void *)file->map, file->bytes, vector))
-		return SIZE_MAX;
-	for (size_t i = 0; i < file->bytes / EXTENT_PAGE; i++)
-		n += vector[i] & 1;
-	return n;
+		ret = error_set(err, -errno, "%s: cannot ask what is resident: %s", file->path,
+				strerror(errno));
+	for (size_t i = 0; ret == 0 && i < file->bytes / EXTENT_PAGE; i++)
+		*bytes += (vector[i] & 1) * EXTENT_PAGE;
+	free(vector);
+	return ret;
 }
 
 int extent_file_evict(const struct extent_file *file, struct error *err)
 {
-	unsigned char *vector = malloc(file->bytes / EXTENT_PAGE);
-	size_t left;
+	uint64_t left;
+	int ret;
 
-	if (!vector)
-		return error_no_memory(err, "a vector of pages");
 	/* Pages that are mapped stay. */
 	madvise((void *)file->map, file->bytes, MADV_DONTNEED);
 	posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
-	left = resident_pages(file, vector);
-	free(vector);
-	if (left)
+	ret = extent_file_resident(file, &left, err);
+	if (ret == 0 && left)
 		return error_set(err, -EBUSY,
-				 "%s: %zu of its pages do not leave the page cache (a file system "
-				 "on a disk is needed)",
-				 file->path, left);
-	return 0;
+				 "%s: %" PRIu64 " of its pages do not leave the page cache (a file "
+				 "system on a disk is needed)",
+				 file->path, left / EXTENT_PAGE);
+	return ret;
 }
 
 int extent_file_use(const struct extent_file *file, const struct extent *extents, size_t n,

@@ -46,6 +46,9 @@ void extent_file_remove(struct extent_file *file);
 /* Take all of it out of the page cache; -EBUSY when a page stays. */
 int extent_file_evict(const struct extent_file *file, struct error *err);
 
+/* How much of it is in the page cache. */
+int extent_file_resident(const struct extent_file *file, uint64_t *bytes, struct error *err);
+
 /* Touch every page of the extents through the mapping, in order; -EIO at a wrong one. */
 int extent_file_use(const struct extent_file *file, const struct extent *extents, size_t n,
 		    struct error *err);

@@ -33,18 +33,24 @@ static int sum_of_lines(const char *path, const char *const *names, size_t n, ui
 
 int memory_available(uint64_t *bytes, struct error *err)
 {
-	static const char *const spare[] = { "MemFree:", "Active(file):", "Inactive(file):" };
-	static const char *const kept[] = { "high" };
-	uint64_t kib = 0, pages = 0;
+	static const char *const spare[] = {
+		"MemFree:", "Active(file):", "Inactive(file):", "SReclaimable:",
+	};
+	static const char *const of_processors[] = { "count:" };
+	static const char *const kept[] = { "low" };
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t kib = 0, free_pages = 0, low_pages = 0, bytes_there;
 	int ret;
 
-	ret = sum_of_lines("/proc/meminfo", spare, 3, &kib, err);
+	ret = sum_of_lines("/proc/meminfo", spare, 4, &kib, err);
 	if (ret == 0)
-		ret = sum_of_lines("/proc/zoneinfo", kept, 1, &pages, err);
+		ret = sum_of_lines("/proc/zoneinfo", of_processors, 1, &free_pages, err);
+	if (ret == 0)
+		ret = sum_of_lines("/proc/zoneinfo", kept, 1, &low_pages, err);
 	if (ret < 0)
 		return ret;
-	pages *= (uint64_t)sysconf(_SC_PAGESIZE);
-	*bytes = kib << 10 > pages ? (kib << 10) - pages : 0;
+	bytes_there = (kib << 10) + free_pages * page;
+	*bytes = bytes_there > low_pages * page ? bytes_there - low_pages * page : 0;
 	return 0;
 }
 

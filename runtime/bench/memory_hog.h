@@ -17,9 +17,11 @@ struct memory_hog {
 };
 
 /*
- * What the page cache could have: what is free, and what files have now, less what the
- * kernel keeps free in each zone (its high watermark). MemAvailable also leaves out what
- * zones keep from each other, which the page cache gets all the same.
+ * What the page cache could have: what is free (processors keep some that MemFree is
+ * without), and what files and the kernel's caches of them have now, less what the kernel begins to reclaim at in each zone (its low
+ * watermark). As it goes on until the high one, files have less than this for a while.
+ * MemAvailable also leaves out what zones keep from each other, which the page cache gets
+ * all the same.
  */
 int memory_available(uint64_t *bytes, struct error *err);
 

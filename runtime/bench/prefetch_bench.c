@@ -86,6 +86,7 @@ static int measure(struct bench *bench, const struct prefetch_method *method, ui
 		return ret;
 	sample->process_cpu_ms = process_ns / 1e6;
 	sample->kernel_cpu_ms = kernel_ns / 1e6;
+	sample->cpu_ms = sample->process_cpu_ms + sample->kernel_cpu_ms;
 	sample->ios = after.ios - before.ios;
 	sample->bytes = after.bytes - before.bytes;
 	return 0;

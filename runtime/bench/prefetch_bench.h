@@ -32,10 +32,11 @@ struct prefetch_bench_options {
 struct prefetch_sample {
 	double wall_ms; /* from the call to when all is used */
 	double call_ms; /* of it, in the call(s) that ask */
+	double cpu_ms; /* both of the following */
 	double process_cpu_ms;
 	double kernel_cpu_ms; /* of the kernel's own threads */
-	uint64_t ios; /* that the device completed */
-	uint64_t bytes;
+	double ios; /* that the device completed */
+	double bytes;
 };
 
 struct prefetch_result {

@@ -16,6 +16,7 @@
 #include "kernel/kernel_device.h"
 #include "kernel/link_loader.h"
 #include "kernel/link_policy.h"
+#include "kernel/module_counts.h"
 
 struct bench {
 	const struct touch_bench_options *options;
@@ -91,29 +92,54 @@ static uint64_t major_faults(void)
 	return usage.ru_majflt;
 }
 
+/* What there is to count, at one moment. */
+struct counts {
+	struct device_reads device;
+	struct module_counts module; /* all 0 without the module */
+	uint64_t faults;
+};
+
+static int count(struct bench *bench, struct counts *counts, struct error *err)
+{
+	*counts = (struct counts){ .faults = major_faults() };
+	if (bench->device >= 0) {
+		int ret = module_counts_read(&counts->module, err);
+
+		if (ret < 0)
+			return ret;
+	}
+	return extent_file_device_reads(&bench->file, &counts->device, err);
+}
+
 static int measure(struct bench *bench, struct touch_sample *sample, struct error *err)
 {
 	const double tokens = bench->slots.n_tokens;
-	struct device_reads before, after;
-	uint64_t faults;
+	struct counts before, after;
+	uint64_t resident;
 	int ret;
 
 	*sample = (struct touch_sample){ 0 };
 	ret = extent_file_evict(&bench->file, err);
 	if (ret == 0)
-		ret = extent_file_device_reads(&bench->file, &before, err);
-	faults = major_faults();
+		ret = count(bench, &before, err);
 	if (ret == 0)
 		ret = all_tokens(bench, sample, err);
 	if (ret == 0)
-		ret = extent_file_device_reads(&bench->file, &after, err);
+		ret = count(bench, &after, err);
+	if (ret == 0)
+		ret = extent_file_resident(&bench->file, &resident, err);
 	if (ret < 0)
 		return ret;
 	sample->stall_ms_per_token /= tokens;
 	sample->compute_ms_per_token /= tokens;
-	sample->faults_per_token = (major_faults() - faults) / tokens;
-	sample->ios_per_token = (after.ios - before.ios) / tokens;
-	sample->bytes_per_token = (after.bytes - before.bytes) / tokens;
+	sample->faults_per_token = (after.faults - before.faults) / tokens;
+	sample->ios_per_token = (after.device.ios - before.device.ios) / tokens;
+	sample->bytes_per_token = (after.device.bytes - before.device.bytes) / tokens;
+	sample->prefetched_bytes_per_token =
+		(after.module.bytes_read - before.module.bytes_read) / tokens;
+	sample->given_up_bytes_per_token =
+		(after.module.bytes_given_up - before.module.bytes_given_up) / tokens;
+	sample->resident_bytes = resident;
 	return 0;
 }
 

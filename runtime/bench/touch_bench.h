@@ -35,6 +35,9 @@ struct touch_sample {
 	double faults_per_token; /* that waited for the disk */
 	double ios_per_token;
 	double bytes_per_token;
+	double prefetched_bytes_per_token; /* of them, by the module */
+	double given_up_bytes_per_token; /* that it did not read, since memory was short */
+	double resident_bytes; /* of the file, at the end */
 };
 
 struct touch_result {

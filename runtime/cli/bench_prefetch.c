@@ -2,82 +2,25 @@
 /* colink bench prefetch: a table, or JSON with every sample. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/utsname.h>
 
-#include "base/median.h"
 #include "bench/prefetch_bench.h"
 #include "cli/cli.h"
+#include "cli/sample_fields.h"
 
-/* Medians over the repeats. */
-struct summary {
-	double wall_ms;
-	double call_ms;
-	double cpu_ms;
-	double ios;
-	double bytes;
+static const struct sample_field fields[] = {
+	{ "wall_ms", offsetof(struct prefetch_sample, wall_ms) },
+	{ "call_ms", offsetof(struct prefetch_sample, call_ms) },
+	{ "cpu_ms", offsetof(struct prefetch_sample, cpu_ms) },
+	{ "process_cpu_ms", offsetof(struct prefetch_sample, process_cpu_ms) },
+	{ "kernel_cpu_ms", offsetof(struct prefetch_sample, kernel_cpu_ms) },
+	{ "ios", offsetof(struct prefetch_sample, ios) },
+	{ "bytes", offsetof(struct prefetch_sample, bytes) },
 };
 
-static double of_samples(const struct prefetch_result *result, uint32_t n,
-			 double (*get)(const struct prefetch_sample *sample), double *scratch)
-{
-	for (uint32_t i = 0; i < n; i++)
-		scratch[i] = get(&result->samples[i]);
-	return median(scratch, n);
-}
-
-static double wall(const struct prefetch_sample *sample)
-{
-	return sample->wall_ms;
-}
-
-static double call(const struct prefetch_sample *sample)
-{
-	return sample->call_ms;
-}
-
-static double cpu(const struct prefetch_sample *sample)
-{
-	return sample->process_cpu_ms + sample->kernel_cpu_ms;
-}
-
-static double ios(const struct prefetch_sample *sample)
-{
-	return sample->ios;
-}
-
-static double bytes(const struct prefetch_sample *sample)
-{
-	return sample->bytes;
-}
-
-static void summarize(const struct prefetch_result *result, uint32_t n, double *scratch,
-		      struct summary *summary)
-{
-	summary->wall_ms = of_samples(result, n, wall, scratch);
-	summary->call_ms = of_samples(result, n, call, scratch);
-	summary->cpu_ms = of_samples(result, n, cpu, scratch);
-	summary->ios = of_samples(result, n, ios, scratch);
-	summary->bytes = of_samples(result, n, bytes, scratch);
-}
-
-static json_t *samples_json(const struct prefetch_result *result, uint32_t n)
-{
-	json_t *array = json_array();
-
-	for (uint32_t i = 0; i < n; i++) {
-		const struct prefetch_sample *sample = &result->samples[i];
-
-		json_array_append_new(array, json_pack("{s:f, s:f, s:f, s:f, s:I, s:I}",
-			"wall_ms", sample->wall_ms,
-			"call_ms", sample->call_ms,
-			"process_cpu_ms", sample->process_cpu_ms,
-			"kernel_cpu_ms", sample->kernel_cpu_ms,
-			"ios", (json_int_t)sample->ios,
-			"bytes", (json_int_t)sample->bytes));
-	}
-	return array;
-}
+static const struct sample_form form = {
+	sizeof(struct prefetch_sample), fields, COUNT_OF(fields),
+};
 
 static json_t *results_json(const struct prefetch_bench_options *options,
 			    const struct prefetch_results *results, double *scratch)
@@ -88,21 +31,18 @@ static json_t *results_json(const struct prefetch_bench_options *options,
 	uname(&system);
 	for (size_t i = 0; i < results->n; i++) {
 		const struct prefetch_result *result = &results->results[i];
-		struct summary summary;
+		struct prefetch_sample medians;
+		json_t *object;
 
-		summarize(result, options->repeats, scratch, &summary);
-		json_array_append_new(array, json_pack(
-			"{s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:o}",
-			"method", result->method,
-			"layout", extent_layout_name(result->shape.layout),
-			"extent_kib", (int)(result->shape.extent_bytes >> 10),
-			"extents", (int)result->shape.extents,
-			"wall_ms", summary.wall_ms,
-			"call_ms", summary.call_ms,
-			"cpu_ms", summary.cpu_ms,
-			"ios", summary.ios,
-			"bytes", summary.bytes,
-			"samples", samples_json(result, options->repeats)));
+		sample_medians(&form, result->samples, options->repeats, scratch, &medians);
+		object = samples_json(&form, result->samples, options->repeats, &medians);
+		json_object_set_new(object, "method", json_string(result->method));
+		json_object_set_new(object, "layout",
+				    json_string(extent_layout_name(result->shape.layout)));
+		json_object_set_new(object, "extent_kib",
+				    json_integer(result->shape.extent_bytes >> 10));
+		json_object_set_new(object, "extents", json_integer(result->shape.extents));
+		json_array_append_new(array, object);
 	}
 	return json_pack("{s:s, s:s, s:I, s:I, s:i, s:I, s:b, s:s, s:o}",
 		"kernel", system.release,
@@ -134,14 +74,14 @@ static void show(const struct prefetch_bench_options *options,
 {
 	for (size_t i = 0; i < results->n; i++) {
 		const struct prefetch_result *result = &results->results[i];
-		struct summary summary;
+		struct prefetch_sample medians;
 
 		if (!i || !same_case(&result->shape, &result[-1].shape))
 			show_case(&result->shape, !i);
-		summarize(result, options->repeats, scratch, &summary);
+		sample_medians(&form, result->samples, options->repeats, scratch, &medians);
 		printf("  %-14s %10.1f %10.1f %10.1f %8.0f %8.1f\n", result->method,
-		       summary.wall_ms, summary.call_ms, summary.cpu_ms, summary.ios,
-		       summary.bytes / (1 << 20));
+		       medians.wall_ms, medians.call_ms, medians.cpu_ms, medians.ios,
+		       medians.bytes / (1 << 20));
 	}
 	if (!results->kernel_cpu_known)
 		printf("\nCPU time is this process's alone: the kernel does not say what its own "

@@ -4,42 +4,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/median.h"
 #include "bench/touch_bench.h"
 #include "cli/cli.h"
+#include "cli/sample_fields.h"
 #include "kernel/link_policy.h"
 
-/* Medians over the repeats. */
-static struct touch_sample summarize(const struct touch_result *result, uint32_t n,
-				     double *scratch)
-{
-	static const size_t fields[] = {
-		offsetof(struct touch_sample, stall_ms_per_token),
-		offsetof(struct touch_sample, compute_ms_per_token),
-		offsetof(struct touch_sample, faults_per_token),
-		offsetof(struct touch_sample, ios_per_token),
-		offsetof(struct touch_sample, bytes_per_token),
-	};
-	struct touch_sample summary;
+static const struct sample_field fields[] = {
+	{ "stall_ms_per_token", offsetof(struct touch_sample, stall_ms_per_token) },
+	{ "compute_ms_per_token", offsetof(struct touch_sample, compute_ms_per_token) },
+	{ "faults_per_token", offsetof(struct touch_sample, faults_per_token) },
+	{ "ios_per_token", offsetof(struct touch_sample, ios_per_token) },
+	{ "bytes_per_token", offsetof(struct touch_sample, bytes_per_token) },
+	{ "prefetched_bytes_per_token",
+	  offsetof(struct touch_sample, prefetched_bytes_per_token) },
+	{ "given_up_bytes_per_token", offsetof(struct touch_sample, given_up_bytes_per_token) },
+	{ "resident_bytes", offsetof(struct touch_sample, resident_bytes) },
+};
 
-	for (size_t f = 0; f < COUNT_OF(fields); f++) {
-		for (uint32_t i = 0; i < n; i++)
-			scratch[i] = *(const double *)((const char *)&result->samples[i] +
-						       fields[f]);
-		*(double *)((char *)&summary + fields[f]) = median(scratch, n);
-	}
-	return summary;
-}
-
-static json_t *sample_json(const struct touch_sample *sample)
-{
-	return json_pack("{s:f, s:f, s:f, s:f, s:f}",
-		"stall_ms_per_token", sample->stall_ms_per_token,
-		"compute_ms_per_token", sample->compute_ms_per_token,
-		"faults_per_token", sample->faults_per_token,
-		"ios_per_token", sample->ios_per_token,
-		"bytes_per_token", sample->bytes_per_token);
-}
+static const struct sample_form form = {
+	sizeof(struct touch_sample), fields, COUNT_OF(fields),
+};
 
 static json_t *results_json(const struct touch_bench_options *options,
 			    const struct touch_results *results, double *scratch)
@@ -48,13 +32,12 @@ static json_t *results_json(const struct touch_bench_options *options,
 
 	for (size_t i = 0; i < results->n; i++) {
 		const struct touch_result *result = &results->results[i];
-		const struct touch_sample summary = summarize(result, options->repeats, scratch);
-		json_t *object = sample_json(&summary), *samples = json_array();
+		struct touch_sample medians;
+		json_t *object;
 
-		for (uint32_t repeat = 0; repeat < options->repeats; repeat++)
-			json_array_append_new(samples, sample_json(&result->samples[repeat]));
+		sample_medians(&form, result->samples, options->repeats, scratch, &medians);
+		object = samples_json(&form, result->samples, options->repeats, &medians);
 		json_object_set_new(object, "name", json_string(result->name));
-		json_object_set_new(object, "samples", samples);
 		json_array_append_new(array, object);
 	}
 	return json_pack("{s:I, s:i, s:i, s:i, s:I, s:I, s:I, s:s, s:o}",
@@ -73,20 +56,25 @@ static void show(const struct touch_bench_options *options, const struct touch_r
 		 double *scratch)
 {
 	char file[HUMAN_SIZE], wanted[HUMAN_SIZE], bytes[HUMAN_SIZE];
+	char given_up[HUMAN_SIZE], resident[HUMAN_SIZE];
 
 	printf("%u tokens, bundles of %u KiB, file %s, wanted %s per token\n", results->tokens,
 	       options->bundle_bytes >> 10, human_bytes(results->file_bytes, file),
 	       human_bytes(results->wanted_bytes_per_token, wanted));
-	printf("per token    %10s %10s %10s %10s %10s\n", "stall ms", "compute ms", "faults",
-	       "I/Os", "read");
+	printf("per token    %10s %10s %10s %10s %10s %10s %10s\n", "stall ms", "compute ms",
+	       "faults", "I/Os", "read", "given up", "resident");
 	for (size_t i = 0; i < results->n; i++) {
-		const struct touch_sample sample =
-			summarize(&results->results[i], options->repeats, scratch);
+		struct touch_sample medians;
 
-		printf("%-12s %10.2f %10.2f %10.1f %10.1f %10s\n", results->results[i].name,
-		       sample.stall_ms_per_token, sample.compute_ms_per_token,
-		       sample.faults_per_token, sample.ios_per_token,
-		       human_bytes((uint64_t)sample.bytes_per_token, bytes));
+		sample_medians(&form, results->results[i].samples, options->repeats, scratch,
+			       &medians);
+		printf("%-12s %10.2f %10.2f %10.1f %10.1f %10s %10s %10s\n",
+		       results->results[i].name, medians.stall_ms_per_token,
+		       medians.compute_ms_per_token, medians.faults_per_token,
+		       medians.ios_per_token,
+		       human_bytes((uint64_t)medians.bytes_per_token, bytes),
+		       human_bytes((uint64_t)medians.given_up_bytes_per_token, given_up),
+		       human_bytes((uint64_t)medians.resident_bytes, resident));
 	}
 	if (results->missing[0])
 		printf("Without link_prefetch: %s\n", results->missing);

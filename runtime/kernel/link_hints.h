@@ -6,7 +6,8 @@
  * By the device cost, a bundle that will be wanted with the chance p costs b * stride to
  * read along with its neighbour, and p * (a + b * stride) to read by itself when it is
  * wanted. So reading along pays where p > stride / (stride + a/b): the break-even
- * chance. It decides which slots are hot, and how far links are followed by default.
+ * chance. Which slots are hot, and how far links are followed by default, follows from it
+ * (link_least_chance()).
  */
 #ifndef COLINK_KERNEL_LINK_HINTS_H
 #define COLINK_KERNEL_LINK_HINTS_H
@@ -42,6 +43,14 @@ struct colink_layer *link_hints_geometry(const struct link_hints *hints);
 
 /* The break-even chance, as a share of LINK_ONE; `gap_bytes` is a/b. */
 uint32_t link_break_even(uint32_t stride, uint64_t gap_bytes);
+
+/*
+ * The chance of being wanted over which a bundle is asked for by default: break-even, and a
+ * half at least. One that is missing from the page cache was not wanted for some time, so
+ * that its chance is less than its frequency, or the strength of its link, says
+ * (Documentation/commands/load.rst).
+ */
+uint32_t link_least_chance(uint32_t stride, uint64_t gap_bytes);
 
 /*
  * The hot runs of one layer: the longest runs of slots over the bound, with gaps of up to

@@ -16,7 +16,7 @@ struct link_policy link_policy_defaults(const struct link_policy *policy,
 	struct link_policy full = *policy;
 
 	if (full.threshold == LINK_POLICY_DEFAULT)
-		full.threshold = link_break_even(hints->layers[0].stride, gap_bytes);
+		full.threshold = link_least_chance(hints->layers[0].stride, gap_bytes);
 	if (full.max_run == LINK_POLICY_DEFAULT)
 		full.max_run = DEFAULT_MAX_RUN;
 	if (full.max_hot == LINK_POLICY_DEFAULT)

@@ -163,6 +163,15 @@ static void break_even(void **state)
 	assert_int_equal(link_break_even(1024, INT64_MAX), 0);
 }
 
+static void least_chance(void **state)
+{
+	(void)state;
+	assert_int_equal(link_least_chance(3 * 16384, 16384), LINK_ONE / 4 * 3);
+	assert_int_equal(link_least_chance(16384, 16384), LINK_ONE / 2);
+	assert_int_equal(link_least_chance(1024, 16384), LINK_ONE / 2);
+	assert_int_equal(link_least_chance(1024, 0), LINK_ONE);
+}
+
 /* A model of LAYERS layers with these hints, in all layers but the last, which has none. */
 static void write_model(const char *path, const float *link, const float *frequency)
 {
@@ -247,9 +256,9 @@ static void hot_runs_of_a_file(void **state)
 	assert_int_equal(hints.layers[2].n_hot, 0);
 	link_hints_free(&hints);
 
-	/* Three bundles: a slot of a half is over the bound of a quarter, and in reach. */
+	/* Three bundles: the bound stays at a half, below which none is asked for. */
 	assert_ok(read_hints(folder->file, 3 * STRIDE, &hints, &err), &err);
-	assert_int_equal(hints.hot_runs[0].slots, SLOTS);
+	assert_int_equal(hints.hot_runs[0].slots, 4);
 	link_hints_free(&hints);
 
 	/* An I/O costs nothing: none is worth it. */
@@ -301,6 +310,7 @@ int main(void)
 		cmocka_unit_test(extremes),
 		cmocka_unit_test(random_layers),
 		cmocka_unit_test(break_even),
+		cmocka_unit_test(least_chance),
 		folder_test(layers_of_a_file),
 		folder_test(hot_runs_of_a_file),
 		folder_test(imported_and_not_packed),

@@ -4,7 +4,7 @@
 
 #include "kernel/link_policy.h"
 
-#define STRIDE 4096
+#define STRIDE 6144
 
 static struct link_policy chosen(struct link_policy policy, uint64_t gap_bytes)
 {
@@ -20,11 +20,12 @@ static const struct link_policy all_open = {
 	.max_hot = LINK_POLICY_DEFAULT,
 };
 
-/* Links are followed as far as they pay: one bundle in four, where a gap is three. */
-static void threshold_is_break_even(void **state)
+/* Links are followed as far as they pay, three in four where a gap is a third; half at most. */
+static void threshold_is_least_chance(void **state)
 {
 	(void)state;
-	assert_int_equal(chosen(all_open, 3 * STRIDE).threshold, LINK_ONE / 4);
+	assert_int_equal(chosen(all_open, STRIDE / 3).threshold, LINK_ONE / 4 * 3);
+	assert_int_equal(chosen(all_open, 3 * STRIDE).threshold, LINK_ONE / 2);
 	assert_int_equal(chosen(all_open, STRIDE).threshold, LINK_ONE / 2);
 	assert_int_equal(chosen(all_open, 0).threshold, LINK_ONE); /* never */
 }
@@ -73,7 +74,7 @@ static void each_by_itself(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(threshold_is_break_even),
+		cmocka_unit_test(threshold_is_least_chance),
 		cmocka_unit_test(the_rest_is_as_documented),
 		cmocka_unit_test(what_is_set_stays),
 		cmocka_unit_test(each_by_itself),

@@ -100,6 +100,11 @@ static void assert_measured(const struct touch_result *result, uint64_t differen
 		assert_true(sample->ios_per_token > 0);
 		/* Nothing is resident at first. It is a mean: the sum is rounded. */
 		assert_true(sample->bytes_per_token * TOKENS + 1 >= different * (double)BUNDLE);
+		/* Memory is not short here: all that was wanted is there at the end. */
+		assert_true(sample->resident_bytes >= different * (double)BUNDLE);
+		assert_true(sample->resident_bytes <= LINKED_LAYERS * LINKED_SLOTS * (double)BUNDLE);
+		assert_true(sample->prefetched_bytes_per_token == 0);
+		assert_true(sample->given_up_bytes_per_token == 0);
 	}
 }
 

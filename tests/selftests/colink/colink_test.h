@@ -23,6 +23,13 @@
 
 #include "kselftest_harness.h"
 
+/*
+ * Seconds that a test may take. What takes one on a real machine takes minutes in an
+ * emulated one with a debug kernel, on a busy host.
+ */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 300
+
 #define PAGE ((size_t)4096)
 
 /* Where the test files are: an ext4 disk, and one with few I/Os per second. */

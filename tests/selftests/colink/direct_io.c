@@ -90,7 +90,7 @@ static void *read_again_and_again(void *data)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(direct_io, reads_while_prefetching, 120)
+TEST_F(direct_io, reads_while_prefetching)
 {
 	struct reader reader = { .direct = self->direct, .buffer = self->buffer };
 	struct colink_extent all = pages_extent(0, PAGES);
@@ -138,7 +138,7 @@ static void *write_again_and_again(void *data)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(direct_io, writes_while_prefetching, 120)
+TEST_F(direct_io, writes_while_prefetching)
 {
 	struct reader writer = { .direct = self->direct, .buffer = self->buffer };
 	pthread_t thread;

@@ -191,7 +191,7 @@ FIXTURE_TEARDOWN(fault_injection)
 	state_close(&self->state);
 }
 
-TEST_F_TIMEOUT(fault_injection, open, 300)
+TEST_F(fault_injection, open)
 {
 	unsigned int nth, faults = 0;
 	bool come = true;
@@ -211,7 +211,7 @@ TEST_F_TIMEOUT(fault_injection, open, 300)
 	EXPECT_LE(3, faults);
 }
 
-TEST_F_TIMEOUT(fault_injection, register, 300)
+TEST_F(fault_injection, register)
 {
 	const struct colink_layer layers[] = { { 0, PAGE, 16 }, { 16 * PAGE, 512, 100 } };
 	const struct rig *rig = &self->state.rig;
@@ -233,7 +233,7 @@ TEST_F_TIMEOUT(fault_injection, register, 300)
 	EXPECT_LE(3, faults);
 }
 
-TEST_F_TIMEOUT(fault_injection, drop, 300)
+TEST_F(fault_injection, drop)
 {
 	const struct kind waiting = { COLINK_WAIT, false };
 	const struct rig *rig = &self->state.rig;
@@ -311,7 +311,7 @@ static struct results call_all(const struct state *state, const struct colink_ex
  * No memory at all, and no pages, with what is left in the slabs: then it is the spans of
  * 65,536 extents for which there is neither a piece in one nor vmalloc().
  */
-TEST_F_TIMEOUT(fault_injection, no_memory, 300)
+TEST_F(fault_injection, no_memory)
 {
 	const struct rig *rig = &self->state.rig;
 	struct colink_extent *many = calloc(COLINK_MAX_EXTENTS, sizeof(*many));
@@ -352,7 +352,7 @@ TEST_F_TIMEOUT(fault_injection, no_memory, 300)
 	free(many);
 }
 
-TEST_F_TIMEOUT(fault_injection, in_worker, 300)
+TEST_F(fault_injection, in_worker)
 {
 	static const struct kind kinds[] = {
 		{ 0, true }, { COLINK_SPECULATIVE, true }, { 0, false }, { COLINK_WAIT, false },
@@ -396,7 +396,7 @@ TEST_F_TIMEOUT(fault_injection, in_worker, 300)
 }
 
 /* The disk of the file fails every read of the module's. */
-TEST_F_TIMEOUT(fault_injection, read_errors, 300)
+TEST_F(fault_injection, read_errors)
 {
 	static const struct kind kinds[] = { { COLINK_WAIT, false }, { 0, true } };
 	const struct rig *rig = &self->state.rig;
@@ -454,7 +454,7 @@ static int dying_cgroups(void)
 }
 
 /* Requests hold the groups of who asked. When all are gone, a group can go as well. */
-TEST_F_TIMEOUT(fault_injection, groups_are_let_go, 300)
+TEST_F(fault_injection, groups_are_let_go)
 {
 	static const struct kind kinds[] = { { COLINK_WAIT, false }, { COLINK_SPECULATIVE, true } };
 	int before, tries, status, procs;

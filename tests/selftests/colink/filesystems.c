@@ -292,7 +292,7 @@ static void *truncate_again_and_again(void *data)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(filesystems, truncated, 120)
+TEST_F(filesystems, truncated)
 {
 	struct colink_extent extents[PAGES / 2], all = pages_extent(0, 2 * PAGES);
 	struct colink_prefetch args;
@@ -330,7 +330,7 @@ TEST_F_TIMEOUT(filesystems, truncated, 120)
 }
 
 /* Deleted before it is prefetched, and while it is. */
-TEST_F_TIMEOUT(filesystems, deleted, 120)
+TEST_F(filesystems, deleted)
 {
 	struct colink_extent all = pages_extent(0, PAGES);
 	struct colink_prefetch args = prefetch_args(self->rig.region, &all, 1);

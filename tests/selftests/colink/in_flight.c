@@ -57,7 +57,7 @@ static bool signalled(int event, int milliseconds)
 	return poll(&wait, 1, milliseconds) == 1;
 }
 
-TEST_F_TIMEOUT(in_flight, goes_on_by_itself, 120)
+TEST_F(in_flight, goes_on_by_itself)
 {
 	int event = eventfd(0, 0);
 	__u64 times;
@@ -73,7 +73,7 @@ TEST_F_TIMEOUT(in_flight, goes_on_by_itself, 120)
 }
 
 /* To wait is to wait for all pages, not only until they are asked for. */
-TEST_F_TIMEOUT(in_flight, waiting_is_for_the_end, 120)
+TEST_F(in_flight, waiting_is_for_the_end)
 {
 	struct colink_prefetch args = prefetch_args(self->rig.region, self->extents, EXTENTS);
 	struct disk_reads before = disk_reads(self->rig.file.fd), after;
@@ -85,7 +85,7 @@ TEST_F_TIMEOUT(in_flight, waiting_is_for_the_end, 120)
 }
 
 /* Pages that somebody else is reading are waited for as well. */
-TEST_F_TIMEOUT(in_flight, waiting_for_what_another_reads, 120)
+TEST_F(in_flight, waiting_for_what_another_reads)
 {
 	struct colink_prefetch args = prefetch_args(self->rig.region, self->extents, 200);
 
@@ -96,7 +96,7 @@ TEST_F_TIMEOUT(in_flight, waiting_for_what_another_reads, 120)
 	EXPECT_EQ(200, count_resident(&self->rig.file));
 }
 
-TEST_F_TIMEOUT(in_flight, close, 120)
+TEST_F(in_flight, close)
 {
 	int event = eventfd(0, 0), other = open_device();
 
@@ -109,7 +109,7 @@ TEST_F_TIMEOUT(in_flight, close, 120)
 	self->rig.device = other;
 }
 
-TEST_F_TIMEOUT(in_flight, unregister, 120)
+TEST_F(in_flight, unregister)
 {
 	int event = eventfd(0, 0);
 
@@ -132,7 +132,7 @@ static unsigned long long reads_in_the_end(int fd)
 	return now;
 }
 
-TEST_F_TIMEOUT(in_flight, killed_while_waiting, 120)
+TEST_F(in_flight, killed_while_waiting)
 {
 	struct colink_prefetch args = prefetch_args(self->rig.region, self->extents, EXTENTS);
 	struct disk_reads before = disk_reads(self->rig.file.fd);
@@ -154,7 +154,7 @@ TEST_F_TIMEOUT(in_flight, killed_while_waiting, 120)
 }
 
 /* Nobody waits: the reads go on, and end, without the process and what it had open. */
-TEST_F_TIMEOUT(in_flight, killed_without_waiting, 120)
+TEST_F(in_flight, killed_without_waiting)
 {
 	struct rig own = self->rig;
 	int event = eventfd(0, 0), status;
@@ -182,7 +182,7 @@ TEST_F_TIMEOUT(in_flight, killed_without_waiting, 120)
  * the range whose turn it was: as with the kernel's own readahead, the file may get shorter
  * between the look at its size and the reading. That page is of zeros.
  */
-TEST_F_TIMEOUT(in_flight, truncated, 120)
+TEST_F(in_flight, truncated)
 {
 	struct disk_reads before = disk_reads(self->rig.file.fd);
 	struct colink_extent all = pages_extent(0, PAGES);
@@ -203,7 +203,7 @@ TEST_F_TIMEOUT(in_flight, truncated, 120)
 		EXPECT_EQ(0, memcmp(zeros, &self->rig.file.map[i * PAGE], PAGE));
 }
 
-TEST_F_TIMEOUT(in_flight, deleted, 120)
+TEST_F(in_flight, deleted)
 {
 	int event = eventfd(0, 0);
 
@@ -216,7 +216,7 @@ TEST_F_TIMEOUT(in_flight, deleted, 120)
 }
 
 /* The module stays while it is open, and goes when its last reads have ended. */
-TEST_F_TIMEOUT(in_flight, module_removed, 120)
+TEST_F(in_flight, module_removed)
 {
 	int fd;
 

@@ -11,7 +11,7 @@
 
 /* --- Requests --- */
 
-TEST_F_TIMEOUT(io_stat, as_many_as_the_disk_counts, 120)
+TEST_F(io_stat, as_many_as_the_disk_counts)
 {
 	int fd = self->rig.file.fd, raw = open_disk(fd);
 	struct io_figures seen = disk_figures(self->bpf, fd);
@@ -36,7 +36,7 @@ TEST_F_TIMEOUT(io_stat, as_many_as_the_disk_counts, 120)
 	EXPECT_TRUE(whole(self->bpf, PAGES));
 }
 
-TEST_F_TIMEOUT(io_stat, sizes, 120)
+TEST_F(io_stat, sizes)
 {
 	static const struct { size_t pages; int bucket; } kinds[] = {
 		{ 1, 3 }, { 2, 4 }, { 3, 4 }, { 4, 5 }, { 7, 5 }, { 8, 6 }, { 16, 7 }, { 63, 8 },
@@ -65,7 +65,7 @@ TEST_F_TIMEOUT(io_stat, sizes, 120)
 	close(raw);
 }
 
-TEST_F_TIMEOUT(io_stat, order_of_direct_reads, 120)
+TEST_F(io_stat, order_of_direct_reads)
 {
 	int fd = self->rig.file.fd, raw = open_disk(fd), i;
 	struct io_figures before, now;
@@ -92,7 +92,7 @@ TEST_F_TIMEOUT(io_stat, order_of_direct_reads, 120)
 	close(raw);
 }
 
-TEST_F_TIMEOUT(io_stat, requests_of_the_file, 120)
+TEST_F(io_stat, requests_of_the_file)
 {
 	struct io_figures file;
 	int fd = self->rig.file.fd, direct, i;
@@ -119,7 +119,7 @@ TEST_F_TIMEOUT(io_stat, requests_of_the_file, 120)
 	EXPECT_EQ(40, file_figures(self->bpf).reads);
 }
 
-TEST_F_TIMEOUT(io_stat, merged_and_split_requests, 120)
+TEST_F(io_stat, merged_and_split_requests)
 {
 	struct io_figures file;
 
@@ -133,7 +133,7 @@ TEST_F_TIMEOUT(io_stat, merged_and_split_requests, 120)
 }
 
 /* The slow disk does 200 reads a second, so that those at the end of many wait. */
-TEST_F_TIMEOUT(io_stat, latency, 120)
+TEST_F(io_stat, latency)
 {
 	struct colink_extent extents[100];
 	struct colink_prefetch args;
@@ -164,7 +164,7 @@ TEST_F_TIMEOUT(io_stat, latency, 120)
 
 /* --- All of it --- */
 
-TEST_F_TIMEOUT(io_stat, other_files_not_counted, 120)
+TEST_F(io_stat, other_files_not_counted)
 {
 	struct test_file other = self->rig.file;
 	struct rig rig = { .device = self->rig.device };
@@ -187,7 +187,7 @@ TEST_F_TIMEOUT(io_stat, other_files_not_counted, 120)
 }
 
 /* Every page read is a hit or a miss, whoever reads at the same time. */
-TEST_F_TIMEOUT(io_stat, several_readers, 120)
+TEST_F(io_stat, several_readers)
 {
 	struct io_cache c;
 	int i, status;
@@ -215,7 +215,7 @@ TEST_F_TIMEOUT(io_stat, several_readers, 120)
 		EXPECT_EQ(count_resident(&self->rig.file), c.read_misses);
 }
 
-TEST_F_TIMEOUT(io_stat, attached_and_detached_under_readers, 120)
+TEST_F(io_stat, attached_and_detached_under_readers)
 {
 	pid_t readers[4];
 	struct io_cache c;
@@ -285,7 +285,7 @@ static pid_t start_stat(int *output)
 }
 
 /* `colink stat` finds what is registered by itself. */
-TEST_F_TIMEOUT(io_stat, command_follows_regions, 60)
+TEST_F(io_stat, command_follows_regions)
 {
 	char output[8192] = "", name[300], *file;
 	int from, status;

@@ -13,7 +13,7 @@
 
 /* --- Page cache --- */
 
-TEST_F_TIMEOUT(io_stat, hits_and_misses_of_reads, 120)
+TEST_F(io_stat, hits_and_misses_of_reads)
 {
 	int fd = self->rig.file.fd;
 	struct io_cache c;
@@ -40,7 +40,7 @@ TEST_F_TIMEOUT(io_stat, hits_and_misses_of_reads, 120)
 }
 
 /* What the kernel's own readahead brings in is a hit for those who read it. */
-TEST_F_TIMEOUT(io_stat, readahead, 120)
+TEST_F(io_stat, readahead)
 {
 	size_t page, ahead;
 	struct io_cache c;
@@ -64,7 +64,7 @@ TEST_F_TIMEOUT(io_stat, readahead, 120)
  * A read that may not wait starts the I/O, behind a queue of others here; the one that
  * comes back for the page missed it, and once.
  */
-TEST_F_TIMEOUT(io_stat, read_in_two_calls, 120)
+TEST_F(io_stat, read_in_two_calls)
 {
 	struct colink_extent extent = pages_extent(0, 64);
 	struct colink_prefetch args;
@@ -98,7 +98,7 @@ TEST_F_TIMEOUT(io_stat, read_in_two_calls, 120)
 	remove_file(&file);
 }
 
-TEST_F_TIMEOUT(io_stat, end_of_file, 120)
+TEST_F(io_stat, end_of_file)
 {
 	char buffer[2 * PAGE];
 	struct io_cache c;
@@ -112,7 +112,7 @@ TEST_F_TIMEOUT(io_stat, end_of_file, 120)
 	EXPECT_EQ(0, c.read_hits);
 }
 
-TEST_F_TIMEOUT(io_stat, hits_and_misses_of_faults, 120)
+TEST_F(io_stat, hits_and_misses_of_faults)
 {
 	struct test_file *file = &self->rig.file;
 	struct rusage before, after;
@@ -144,7 +144,7 @@ TEST_F_TIMEOUT(io_stat, hits_and_misses_of_faults, 120)
 
 /* --- What the module brings in --- */
 
-TEST_F_TIMEOUT(io_stat, prefetched_and_used_by_reads, 120)
+TEST_F(io_stat, prefetched_and_used_by_reads)
 {
 	struct io_cache c;
 
@@ -175,7 +175,7 @@ TEST_F_TIMEOUT(io_stat, prefetched_and_used_by_reads, 120)
 }
 
 /* Its worker, not the task that asks; only what was not there already. */
-TEST_F_TIMEOUT(io_stat, prefetched_by_the_worker, 120)
+TEST_F(io_stat, prefetched_by_the_worker)
 {
 	struct colink_extent extent = pages_extent(0, 64);
 	struct colink_prefetch args = prefetch_args(self->rig.region, &extent, 1);
@@ -204,7 +204,7 @@ static size_t aligned_page(const struct test_file *file)
 	return 2 * AROUND - ((unsigned long)file->map / PAGE) % AROUND;
 }
 
-TEST_F_TIMEOUT(io_stat, prefetched_and_mapped, 120)
+TEST_F(io_stat, prefetched_and_mapped)
 {
 	size_t first = aligned_page(&self->rig.file);
 	struct io_cache c;
@@ -232,7 +232,7 @@ TEST_F_TIMEOUT(io_stat, prefetched_and_mapped, 120)
 	EXPECT_TRUE(whole(self->bpf, 0));
 }
 
-TEST_F_TIMEOUT(io_stat, prefetched_and_dropped, 120)
+TEST_F(io_stat, prefetched_and_dropped)
 {
 	struct colink_extent extent = pages_extent(10, 20);
 	struct colink_drop args = {
@@ -249,7 +249,7 @@ TEST_F_TIMEOUT(io_stat, prefetched_and_dropped, 120)
 }
 
 /* What its task reads after the module is done is not the module's. */
-TEST_F_TIMEOUT(io_stat, not_prefetched_by_who_asked_once, 120)
+TEST_F(io_stat, not_prefetched_by_who_asked_once)
 {
 	struct io_cache c;
 

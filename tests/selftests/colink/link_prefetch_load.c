@@ -78,7 +78,7 @@ static void occupy_disk(int device, const struct link_region *region)
  * A full queue drops what is asked and makes nobody wait. It becomes full where the disk
  * takes no more, so that the worker that empties it cannot go on.
  */
-TEST_F_TIMEOUT(link_prefetch, queue_full, 120)
+TEST_F(link_prefetch, queue_full)
 {
 	struct link_region region = { .n_layers = 1, .first_layer = LAYERS };
 	unsigned long dropped = module_counter("bpf_dropped");
@@ -186,7 +186,7 @@ TEST_F(link_prefetch, worker_without_memory)
 	EXPECT_TRUE(balanced(self->bpf));
 }
 
-TEST_F_TIMEOUT(link_prefetch, attached_and_detached_under_readers, 300)
+TEST_F(link_prefetch, attached_and_detached_under_readers)
 {
 	pid_t readers[4];
 	int i, status;

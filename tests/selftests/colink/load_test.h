@@ -14,8 +14,6 @@
 
 #define PROGRAM "/bin/colink"
 #define STATE "/tmp/colink-state"
-/* Seconds for a test: emulation is slow, on a busy machine more so. */
-#define PATIENCE 120
 #define ONE 65536 /* certainty, as the BPF program has it */
 #define LAYERS 6
 #define SLOTS 2048

@@ -120,7 +120,7 @@ TEST_F(memory, charged_by_the_worker)
 	EXPECT_TRUE(charged(CGROUP, 8));
 }
 
-TEST_F_TIMEOUT(memory, wanted_at_the_limit, 120)
+TEST_F(memory, wanted_at_the_limit)
 {
 	struct colink_result result;
 	int from;
@@ -135,7 +135,7 @@ TEST_F_TIMEOUT(memory, wanted_at_the_limit, 120)
 	EXPECT_EQ(0, result.pages_given_up);
 }
 
-TEST_F_TIMEOUT(memory, speculative_at_the_limit, 120)
+TEST_F(memory, speculative_at_the_limit)
 {
 	unsigned long read, given_up;
 	struct colink_result result;
@@ -160,7 +160,7 @@ TEST_F_TIMEOUT(memory, speculative_at_the_limit, 120)
 }
 
 /* Another group's pages stay, although they are older, and there is no limit to them. */
-TEST_F_TIMEOUT(memory, wanted_takes_from_nobody_else, 120)
+TEST_F(memory, wanted_takes_from_nobody_else)
 {
 	unsigned long long before;
 	struct colink_result result;
@@ -181,7 +181,7 @@ TEST_F_TIMEOUT(memory, wanted_takes_from_nobody_else, 120)
 }
 
 /* memory.high throttles and reclaims: to speculative requests it is a limit as well. */
-TEST_F_TIMEOUT(memory, speculative_at_high, 120)
+TEST_F(memory, speculative_at_high)
 {
 	struct colink_result result;
 	int from;
@@ -196,7 +196,7 @@ TEST_F_TIMEOUT(memory, speculative_at_high, 120)
 	EXPECT_LT((LIMIT_MIB / 2 - 3) * MIB, cgroup_value("memory.stat", "file"));
 }
 
-TEST_F_TIMEOUT(memory, speculative_at_the_limit_of_the_group_above, 120)
+TEST_F(memory, speculative_at_the_limit_of_the_group_above)
 {
 	struct colink_result result;
 	int from;
@@ -214,7 +214,7 @@ TEST_F_TIMEOUT(memory, speculative_at_the_limit_of_the_group_above, 120)
 }
 
 /* More than the group may have, in one request: no kill, and what did not fit is told. */
-TEST_F_TIMEOUT(memory, wanted_beyond_the_limit, 120)
+TEST_F(memory, wanted_beyond_the_limit)
 {
 	struct colink_result result;
 

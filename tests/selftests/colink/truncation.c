@@ -38,7 +38,7 @@ static void *truncate_again_and_again(void *data)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(truncation, while_prefetching, 120)
+TEST_F(truncation, while_prefetching)
 {
 	struct colink_extent extents[PAGES / 2];
 	pthread_t thread;
@@ -65,7 +65,7 @@ TEST_F_TIMEOUT(truncation, while_prefetching, 120)
 		EXPECT_EQ(0, memcmp(zeros, &self->rig.file.map[i * PAGE], PAGE));
 }
 
-TEST_F_TIMEOUT(truncation, deleted, 120)
+TEST_F(truncation, deleted)
 {
 	struct colink_extent extent = pages_extent(0, PAGES);
 	struct colink_prefetch args = prefetch_args(self->rig.region, &extent, 1);
@@ -76,7 +76,7 @@ TEST_F_TIMEOUT(truncation, deleted, 120)
 }
 
 /* Only the region holds the file when it is read. */
-TEST_F_TIMEOUT(truncation, deleted_and_closed, 120)
+TEST_F(truncation, deleted_and_closed)
 {
 	struct test_file other = self->rig.file;
 	struct colink_extent extent = pages_extent(0, PAGES);

@@ -5,7 +5,7 @@
  */
 #include "load_test.h"
 
-TEST_F_TIMEOUT(load, unload_ends_all, PATIENCE)
+TEST_F(load, unload_ends_all)
 {
 	char other[256];
 
@@ -32,7 +32,7 @@ TEST_F_TIMEOUT(load, unload_ends_all, PATIENCE)
 }
 
 /* One of two: the other stays. */
-TEST_F_TIMEOUT(load, unload_ends_one, PATIENCE)
+TEST_F(load, unload_ends_one)
 {
 	char other[256];
 
@@ -52,7 +52,7 @@ TEST_F_TIMEOUT(load, unload_ends_one, PATIENCE)
 }
 
 /* While unload waits for a holder that is stopped, somebody reads: that counts, too. */
-TEST_F_TIMEOUT(load, counts_up_to_the_end, PATIENCE)
+TEST_F(load, counts_up_to_the_end)
 {
 	pid_t holder, unload;
 	int out[2];
@@ -85,7 +85,7 @@ static bool no_region_soon(void)
 	return !regions();
 }
 
-TEST_F_TIMEOUT(load, holder_killed, PATIENCE)
+TEST_F(load, holder_killed)
 {
 	run(&self->output, "load", self->file.path, "--json");
 	ASSERT_EQ(0, self->output.status);
@@ -117,7 +117,7 @@ static void state_path(FIXTURE_DATA(load) *self, char *path, size_t size)
 }
 
 /* A file that nobody has locked names a process that is none of ours. */
-TEST_F_TIMEOUT(load, stale_file, PATIENCE)
+TEST_F(load, stale_file)
 {
 	char path[300];
 	pid_t innocent;
@@ -151,7 +151,7 @@ TEST_F_TIMEOUT(load, stale_file, PATIENCE)
 }
 
 /* The region keeps the file; its name still tells which is meant. */
-TEST_F_TIMEOUT(load, file_deleted, PATIENCE)
+TEST_F(load, file_deleted)
 {
 	run(&self->output, "load", self->file.path);
 	ASSERT_EQ(0, self->output.status);
@@ -210,7 +210,7 @@ static void ignore_interrupt(void)
 	signal(SIGINT, SIG_IGN);
 }
 
-TEST_F_TIMEOUT(load, foreground, PATIENCE)
+TEST_F(load, foreground)
 {
 	EXPECT_EQ(0, foreground(self, NULL, SIGINT, 1000));
 	EXPECT_NE(NULL, strstr(self->output.out, "0 reads"));
@@ -223,7 +223,7 @@ TEST_F_TIMEOUT(load, foreground, PATIENCE)
 }
 
 /* A signal that comes while it is loading, too, leaves nothing. */
-TEST_F_TIMEOUT(load, interrupted_while_loading, PATIENCE)
+TEST_F(load, interrupted_while_loading)
 {
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), tries;
 	pid_t pid = start(ARGS("load", self->file.path, "--foreground"), NULL, null, null);
@@ -236,7 +236,7 @@ TEST_F_TIMEOUT(load, interrupted_while_loading, PATIENCE)
 	EXPECT_TRUE(nothing_left());
 }
 
-TEST_F_TIMEOUT(load, unload_ends_foreground, PATIENCE)
+TEST_F(load, unload_ends_foreground)
 {
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	pid_t pid = start(ARGS("load", self->file.path, "--foreground"), NULL, null, null);

@@ -135,7 +135,7 @@ static struct colink_result ask_when_short(const struct rig *rig, long spare, in
 	return (struct colink_result){ 0 };
 }
 
-TEST_F_TIMEOUT(watermarks, back_off, 240)
+TEST_F(watermarks, back_off)
 {
 	unsigned long long stalls, scanned;
 	struct colink_result result;
