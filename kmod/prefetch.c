@@ -2,9 +2,9 @@
 /*
  * Requests: issue what was planned, wait for it, account for it.
  *
- * A program that waits does all this in its own call. Otherwise a worker does, because
- * issuing more reads than the disk has room for blocks; it acts for the task that
- * asked (charge.c). BPF's requests are issued by the worker of the queue (kfunc.c) and
+ * A program that waits does all this in its own call. Otherwise the call issues no more
+ * than an idle disk has room for, and a worker the rest, because issuing more blocks; it
+ * acts for the task that asked (charge.c). BPF's requests are issued by the worker of the queue (kfunc.c) and
  * waited for by another.
  *
  * Nobody is told when a page cache read ends, so it is waited for: page by page, of
@@ -25,6 +25,14 @@
 /* Pages issued between looks at signals, memory and the end of the file. */
 #define WANTED_CHUNK		512
 #define SPECULATIVE_CHUNK	64
+
+/*
+ * What a call that does not wait issues by itself: as many reads as the queue of a UFS
+ * device holds (32 in UFS 2.0 and later), if they are short. They keep the disk busy
+ * until the worker has woken up.
+ */
+#define CALLER_RANGES		32
+#define CALLER_PAGES		1024
 
 /*
  * Requests are issued on one queue and waited for on another, so that those that wait for
@@ -91,20 +99,62 @@ static void issue_range(struct colink_request *request, const struct colink_rang
 	cond_resched();
 }
 
-void colink_request_issue(struct colink_request *request)
+/* Of the first block, those that were not issued before; all of the others. */
+static void issue_blocks(struct colink_request *request)
+{
+	unsigned int from = request->begun;
+	struct colink_range_block *block;
+
+	list_for_each_entry(block, &request->plan, list) {
+		for (; from < block->n; from++)
+			issue_range(request, &block->ranges[from]);
+		from = 0;
+	}
+}
+
+static void issue_first(struct colink_request *request)
 {
 	struct colink_range_block *block;
-	struct mem_cgroup *previous;
-	struct blk_plug plug;
 	unsigned int i;
 
-	previous = colink_charge_begin(&request->charge);
+	block = list_first_entry(&request->plan, struct colink_range_block, list);
+	for (i = 0; i < request->begun; i++)
+		issue_range(request, &block->ranges[i]);
+}
+
+static void issue(struct colink_request *request, void (*reads)(struct colink_request *request))
+{
+	struct mem_cgroup *previous = colink_charge_begin(&request->charge);
+	struct blk_plug plug;
+
 	blk_start_plug(&plug);
-	list_for_each_entry(block, &request->plan, list)
-		for (i = 0; i < block->n; i++)
-			issue_range(request, &block->ranges[i]);
+	reads(request);
 	blk_finish_plug(&plug);
 	colink_charge_end(previous);
+}
+
+void colink_request_issue(struct colink_request *request)
+{
+	issue(request, issue_blocks);
+}
+
+/* How many ranges, from the first on, the caller may issue without having to wait. */
+static unsigned int caller_ranges(const struct colink_request *request)
+{
+	const struct colink_range_block *block;
+	unsigned long pages = 0;
+	unsigned int i;
+
+	/* With others in flight, the disk may be busy. */
+	if (list_empty(&request->plan) || atomic_long_read(&request->region->opener->requests) > 1)
+		return 0;
+	block = list_first_entry(&request->plan, struct colink_range_block, list);
+	for (i = 0; i < min(block->n, CALLER_RANGES); i++) {
+		pages += block->ranges[i].last - block->ranges[i].first + 1;
+		if (pages > CALLER_PAGES)
+			break;
+	}
+	return i;
 }
 
 /*
@@ -291,9 +341,16 @@ void colink_request_finish_later(struct colink_request *request)
 	queue_work(wait_workqueue, &request->work);
 }
 
-/* Let a worker do it all. */
-static void issue_later(struct colink_request *request)
+/* Issue what a busy disk does not make the caller wait for; let a worker do the rest. */
+static void issue_without_waiting(struct colink_request *request)
 {
+	request->begun = caller_ranges(request);
+	if (request->begun)
+		issue(request, issue_first);
+	if (request->begun == request->result.ios) {
+		colink_request_finish_later(request);
+		return;
+	}
 	INIT_WORK(&request->work, issue_work);
 	queue_work(issue_workqueue, &request->work);
 }
@@ -388,7 +445,7 @@ static int run_request(struct colink_request *request, struct colink_prefetch *a
 		else
 			colink_request_finish(request);
 	} else {
-		issue_later(request);
+		issue_without_waiting(request);
 	}
 	return error;
 }

@@ -147,6 +147,7 @@ struct colink_request {
 	ktime_t begin;
 	u64 gap_pages;		/* longest gap to read over */
 	u32 n_extents;		/* taken from the quota */
+	unsigned int begun;	/* ranges of the plan's first block that are issued */
 	bool speculative;
 	bool stopped;		/* issue no more */
 };

@@ -57,6 +57,62 @@ static bool signalled(int event, int milliseconds)
 	return poll(&wait, 1, milliseconds) == 1;
 }
 
+/* Bytes that disks have been asked for by this process itself, not by workers for it. */
+static unsigned long long own_reads(void)
+{
+	FILE *file = fopen("/proc/self/io", "r");
+	unsigned long long value = 0;
+	char name[32];
+
+	need(file, "/proc/self/io");
+	while (fscanf(file, "%31s %llu", name, &value) == 2)
+		if (!strcmp(name, "read_bytes:"))
+			break;
+	fclose(file);
+	return value;
+}
+
+static unsigned long long reads_in_call(const struct rig *rig, const struct colink_extent *extents,
+					__u32 n)
+{
+	struct colink_prefetch args = prefetch_args(rig->region, extents, n);
+	unsigned long long before;
+
+	args.flags = 0;
+	before = own_reads();
+	need(!prefetch(rig->device, &args), "COLINK_PREFETCH");
+	return own_reads() - before;
+}
+
+/*
+ * The call itself begins to read, as far as the queue of a device goes, but not behind
+ * another request, of which the device may be full.
+ */
+TEST_F(in_flight, begins_in_the_call)
+{
+	struct colink_extent odd[3] = { pages_extent(1, 1), pages_extent(3, 1), pages_extent(5, 1) };
+	struct colink_extent all = pages_extent(0, PAGES);
+	struct colink_prefetch args = prefetch_args(self->rig.region, self->extents, EXTENTS);
+
+	EXPECT_EQ(32 * PAGE, reads_in_call(&self->rig, self->extents, EXTENTS));
+	EXPECT_EQ(0, reads_in_call(&self->rig, odd, 3));
+	/* Wait until both are complete, the quotas' share of them as well. */
+	ASSERT_EQ(0, prefetch(self->rig.device, &args));
+	while (count_resident(&self->rig.file) < EXTENTS + 3)
+		usleep(1000);
+	usleep(500000);
+
+	evict(&self->rig.file);
+	EXPECT_EQ(3 * PAGE, reads_in_call(&self->rig, odd, 3));
+	while (count_resident(&self->rig.file) < 3)
+		usleep(1000);
+	usleep(500000);
+
+	/* One long read takes more of the device than many short ones. */
+	evict(&self->rig.file);
+	EXPECT_EQ(0, reads_in_call(&self->rig, &all, 1));
+}
+
 TEST_F(in_flight, goes_on_by_itself)
 {
 	int event = eventfd(0, 0);
