@@ -4,8 +4,8 @@
  *
  * A program that waits does all this in its own call. Otherwise the call issues no more
  * than an idle disk has room for, and a worker the rest, because issuing more blocks; it
- * acts for the task that asked (charge.c). BPF's requests are issued by the worker of the queue (kfunc.c) and
- * waited for by another.
+ * acts for the task that asked (charge.c). BPF's requests are issued by the worker of
+ * the queue (kfunc.c) and waited for by another.
  *
  * Nobody is told when a page cache read ends, so it is waited for: page by page, of
  * which only those that are still being read make anybody sleep.

@@ -90,7 +90,7 @@ static unsigned long long reads_in_call(const struct rig *rig, const struct coli
  */
 TEST_F(in_flight, begins_in_the_call)
 {
-	struct colink_extent odd[3] = { pages_extent(1, 1), pages_extent(3, 1), pages_extent(5, 1) };
+	struct colink_extent odd[] = { pages_extent(1, 1), pages_extent(3, 1), pages_extent(5, 1) };
 	struct colink_extent all = pages_extent(0, PAGES);
 	struct colink_prefetch args = prefetch_args(self->rig.region, self->extents, EXTENTS);
 

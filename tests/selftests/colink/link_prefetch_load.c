@@ -63,8 +63,8 @@ static void occupy_disk(int device, const struct link_region *region)
 	int i;
 
 	for (i = 0; i < LONG_REQUESTS; i++) {
-		struct colink_extent *reads = every_second_page(
-			HALF_READ + 2 * i * LONG_REQUEST_READS, LONG_REQUEST_READS);
+		size_t first = HALF_READ + 2 * i * LONG_REQUEST_READS;
+		struct colink_extent *reads = every_second_page(first, LONG_REQUEST_READS);
 		struct colink_prefetch args =
 			prefetch_args(region->region, reads, LONG_REQUEST_READS);
 

@@ -64,7 +64,7 @@ static inline void set_hot_run(struct link_prefetch *bpf, __u32 index, struct li
 }
 
 static inline void add_file(struct link_prefetch *bpf, int fd, const struct link_region *region,
-		     struct link_file *key)
+			    struct link_file *key)
 {
 	struct stat status;
 
@@ -141,7 +141,8 @@ FIXTURE_TEARDOWN(link_prefetch)
 	rig_close(&self->rig);
 }
 
-static inline void set_strengths(struct link_hint *hints, int layer, __u32 slot, __u32 n, __u32 strength)
+static inline void set_strengths(struct link_hint *hints, int layer, __u32 slot, __u32 n,
+				 __u32 strength)
 {
 	__u32 i;
 
