@@ -18,7 +18,7 @@
  *
  * Seen are reads that go through filemap_read() (read, pread, io_uring; not splice) and
  * faults that reach filemap_fault(): pages that are resident are often mapped without
- * one. Reads of other files cost a look into a hash table.
+ * one. Reads of other files cost a look at their class, as a rule.
  */
 #include "kernel_types.h"
 
@@ -85,6 +85,9 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps");
 
+/* Set for each class that a file of the map is in; more than that does no harm. */
+__u8 file_classes[LINK_FILE_CLASSES];
+
 /* Per CPU, and atomic even so: another task may run in the middle of the program. */
 static void count(enum link_counter counter, __u64 by)
 {
@@ -99,6 +102,8 @@ static struct link_region *region_of(const struct inode *inode)
 {
 	struct link_file file = { .inode = inode->i_ino, .device = inode->i_sb->s_dev };
 
+	if (!file_classes[link_file_class(&file)])
+		return NULL;
 	return bpf_map_lookup_elem(&files, &file);
 }
 

@@ -10,7 +10,7 @@
  *   counters  link_counter -> u64, per CPU what it decided, since it was loaded
  *
  * The loader sets the sizes of layers, hints and hot_runs before it loads, fills them, and
- * adds the file last: a file that is in the map is complete.
+ * adds the file last, after its class (file_classes): a file that is in the map is complete.
  */
 #ifndef LINK_PREFETCH_H
 #define LINK_PREFETCH_H
@@ -32,6 +32,17 @@ struct link_file {
 	__u32 device;	/* LINK_DEVICE() */
 	__u32 reserved; /* 0 */
 };
+
+/*
+ * Every read of the machine is looked at, so that it has to be seen at little cost that a
+ * file is not in `files`: files are in so many classes, of which few have one that is.
+ */
+#define LINK_FILE_CLASSES 1024
+
+static inline __u32 link_file_class(const struct link_file *file)
+{
+	return (__u32)(file->inode ^ file->device) % LINK_FILE_CLASSES;
+}
 
 /* A device as the kernel has it inside. */
 #define LINK_DEVICE(major, minor) ((__u32)(major) << 20 | (minor))

@@ -147,6 +147,7 @@ int link_loader_attach(struct link_loader *loader, const struct link_file *file,
 	struct link_region value = { .region = region, .n_layers = loader->n_layers };
 	int ret;
 
+	loader->bpf->bss->file_classes[link_file_class(file)] = 1;
 	ret = bpf_map_update_elem(bpf_map__fd(loader->bpf->maps.files), file, &value, 0);
 	if (!ret)
 		ret = link_prefetch__attach(loader->bpf);

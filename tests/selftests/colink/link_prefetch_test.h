@@ -73,6 +73,7 @@ static inline void add_file(struct link_prefetch *bpf, int fd, const struct link
 		.inode = status.st_ino,
 		.device = LINK_DEVICE(major(status.st_dev), minor(status.st_dev)),
 	};
+	bpf->bss->file_classes[link_file_class(key)] = 1;
 	need(!bpf_map_update_elem(bpf_map__fd(bpf->maps.files), key, region, 0), "files");
 }
 
