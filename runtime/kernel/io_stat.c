@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "base/utf8.h"
 #include "io_stat.skel.h"
-#include "kernel/bpf_quiet.h"
+#include "kernel/bpf_errors.h"
 #include "kernel/inode_key.h"
 
 #define REGIONS_PATH "/sys/kernel/debug/colink/regions"

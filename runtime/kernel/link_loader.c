@@ -10,31 +10,14 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "kernel/bpf_quiet.h"
+#include "kernel/bpf_errors.h"
 #include "link_prefetch.skel.h"
-
-/* The kernel's own "not supported", which no C library knows. */
-#define KERNEL_ENOTSUPP 524
 
 struct link_loader {
 	struct link_prefetch *bpf;
 	const char *path; /* for messages; the caller's */
 	uint32_t n_layers;
 };
-
-static const char *why_refused(int error)
-{
-	switch (error) {
-	case EPERM:
-	case EACCES:
-		return "only root may load BPF programs, and no one on a locked-down kernel";
-	case KERNEL_ENOTSUPP:
-	case EOPNOTSUPP:
-		return "its functions cannot be traced on this machine";
-	default:
-		return strerror(error);
-	}
-}
 
 /* Without BTF the kernel's structures and the module's function cannot be found. */
 static int check_btf(const char *path, struct error *err)
@@ -133,7 +116,7 @@ int link_loader_open(const struct link_hints *hints, const struct link_policy *p
 	ret = loader->bpf ? load(loader->bpf, hints, policy) : -errno;
 	if (ret) {
 		error_set(err, ret, "%s: the kernel does not take the BPF program: %s", path,
-			  why_refused(-ret));
+			  bpf_why_refused(-ret));
 		link_loader_close(loader);
 		return ret;
 	}
@@ -153,7 +136,7 @@ int link_loader_attach(struct link_loader *loader, const struct link_file *file,
 		ret = link_prefetch__attach(loader->bpf);
 	if (ret)
 		return error_set(err, ret, "%s: the BPF program cannot be attached: %s",
-				 loader->path, why_refused(-ret));
+				 loader->path, bpf_why_refused(-ret));
 	return 0;
 }
 

@@ -22,6 +22,11 @@ check() {
 	fi
 }
 
+skip() {
+	count=$((count + 1))
+	echo "ok $count - $1 # SKIP $2"
+}
+
 out=/tmp/stat.json
 # start ARGUMENT ...: returns when it has attached all, and waits.
 start() {
@@ -38,7 +43,6 @@ stop() {
 	kill "-$1" $pid
 	wait $pid
 }
-
 
 # file_figure FILE KEY
 file_figure() {
@@ -86,13 +90,18 @@ check 'samples' grep -q '"samples":\[{"end_s":0.[0-9]*,"seconds"' $out
 
 # A run by mmap: the kernel's major faults, as the run itself counts them, are those that
 # miss, and on some kernels also those that wait for a page on its way.
-echo 3 >/proc/sys/vm/drop_caches
-start --json "$model"
-colink run "$model" --io mmap -p 'Once upon' -n 4 --json >/tmp/run.json
-check 'SIGTERM ends it with status 0' stop TERM
-majors=$(grep -o '"reads":[0-9]*' /tmp/run.json | sed 's/.*://')
-misses=$(file_figure "$model" fault_misses)
-check "$misses misses, $majors major faults" test "${misses:-0}" -gt 0 -a "$misses" -le "$majors"
+if grep -q read_bytes /proc/self/io 2>/dev/null; then
+	echo 3 >/proc/sys/vm/drop_caches
+	start --json "$model"
+	colink run "$model" --io mmap -p 'Once upon' -n 4 --json >/tmp/run.json
+	check 'SIGTERM ends it with status 0' stop TERM
+	majors=$(grep -o '"reads":[0-9]*' /tmp/run.json | sed 's/.*://')
+	misses=$(file_figure "$model" fault_misses)
+	check "$misses misses, $majors major faults" test "${misses:-0}" -gt 0 -a "$misses" -le "$majors"
+else
+	skip 'SIGTERM ends it with status 0' 'no count of what a process reads in this kernel'
+	skip 'misses and major faults' 'no count of what a process reads in this kernel'
+fi
 
 check 'text for people' sh -c "colink stat --count 2 --interval 0.2 $model | grep -c '^file .*hits/s' |
 	grep -qx 2"
