@@ -99,8 +99,8 @@ static void issue_range(struct colink_request *request, const struct colink_rang
 	cond_resched();
 }
 
-/* Of the first block, those that were not issued before; all of the others. */
-static void issue_blocks(struct colink_request *request)
+/* What of the plan is not issued yet: of its first block those from `begun` on. */
+static void issue_rest(struct colink_request *request)
 {
 	unsigned int from = request->begun;
 	struct colink_range_block *block;
@@ -112,30 +112,34 @@ static void issue_blocks(struct colink_request *request)
 	}
 }
 
-static void issue_first(struct colink_request *request)
-{
-	struct colink_range_block *block;
-	unsigned int i;
-
-	block = list_first_entry(&request->plan, struct colink_range_block, list);
-	for (i = 0; i < request->begun; i++)
-		issue_range(request, &block->ranges[i]);
-}
-
-static void issue(struct colink_request *request, void (*reads)(struct colink_request *request))
+void colink_request_issue(struct colink_request *request)
 {
 	struct mem_cgroup *previous = colink_charge_begin(&request->charge);
 	struct blk_plug plug;
 
 	blk_start_plug(&plug);
-	reads(request);
+	issue_rest(request);
 	blk_finish_plug(&plug);
 	colink_charge_end(previous);
 }
 
-void colink_request_issue(struct colink_request *request)
+/*
+ * The plan's first n ranges, of its first block. The first of all goes to the disk before
+ * the others are prepared.
+ */
+static void issue_first(struct colink_request *request, unsigned int n)
 {
-	issue(request, issue_blocks);
+	struct mem_cgroup *previous = colink_charge_begin(&request->charge);
+	struct colink_range_block *block;
+	struct blk_plug plug;
+
+	block = list_first_entry(&request->plan, struct colink_range_block, list);
+	issue_range(request, &block->ranges[0]);
+	blk_start_plug(&plug);
+	for (request->begun = 1; request->begun < n; request->begun++)
+		issue_range(request, &block->ranges[request->begun]);
+	blk_finish_plug(&plug);
+	colink_charge_end(previous);
 }
 
 /* How many ranges, from the first on, the caller may issue without having to wait. */
@@ -344,9 +348,10 @@ void colink_request_finish_later(struct colink_request *request)
 /* Issue what a busy disk does not make the caller wait for; let a worker do the rest. */
 static void issue_without_waiting(struct colink_request *request)
 {
-	request->begun = caller_ranges(request);
-	if (request->begun)
-		issue(request, issue_first);
+	unsigned int n = caller_ranges(request);
+
+	if (n)
+		issue_first(request, n);
 	if (request->begun == request->result.ios) {
 		colink_request_finish_later(request);
 		return;
