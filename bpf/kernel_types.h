@@ -78,6 +78,15 @@ struct kiocb {
 	long long ki_pos;
 };
 
+/* Of these two only their addresses matter. */
+struct readahead_control {
+	struct file *file;
+};
+
+struct file_ra_state {
+	unsigned int ra_pages;
+};
+
 struct iov_iter {
 	unsigned long count;
 };

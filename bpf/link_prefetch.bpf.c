@@ -13,13 +13,17 @@
  * time computes with a file, so that this is kept per file; were there two, they would
  * ask more often than needed.
  *
- * A fault would read the 128 KiB around its page as well, most of which is not wanted:
- * unless the policy lets it, it reads its own page only.
+ * A fault would read the 128 KiB around its page, most of which is not wanted: unless the
+ * policy lets it, it reads what the module would have been asked for instead, by itself, so
+ * that one I/O brings it and no worker has to wake up. What is longer than the kernel reads
+ * around at a time is left to the module.
  *
  * Seen are reads that go through filemap_read() (read, pread, io_uring; not splice) and
  * faults that reach filemap_fault(): pages that are resident are often mapped without
  * one. Reads of other files cost a look at their class, as a rule.
  */
+#include <stdbool.h>
+
 #include "kernel_types.h"
 
 #include <bpf/bpf_helpers.h>
@@ -36,7 +40,9 @@
 char LICENSE[] SEC("license") = "GPL";
 
 extern int bpf_colink_prefetch(__u32 region, __u32 layer, __u64 first, __u64 count) __ksym;
-extern int bpf_colink_no_read_around(__u32 region, struct vm_fault *fault) __ksym;
+extern int bpf_colink_fault_reads(__u32 region, struct vm_fault *fault) __ksym;
+extern int bpf_colink_read_only(__u32 region, struct readahead_control *ractl,
+				struct file_ra_state *ra, __u64 first, __u32 pages) __ksym;
 
 /* Pages of the kernel that runs: 4096 bytes unless the loader says otherwise. */
 const volatile __u32 page_size = 4096;
@@ -84,6 +90,20 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } counters SEC(".maps");
+
+/* What a task's fault shall read, from its entry to where it reads; pages: 0 for nothing. */
+struct window {
+	__u32 region;
+	__u32 pages;
+	__u64 first;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct window);
+} windows SEC(".maps");
 
 /* Set for each class that a file of the map is in; more than that does no harm. */
 __u8 file_classes[LINK_FILE_CLASSES];
@@ -245,27 +265,60 @@ static void enter(struct link_region *region, const struct link_layer *layer)
 	bpf_loop(most, ask_hot, &hot, 0);
 }
 
-/* Byte `position` is wanted; all up to `end` comes in without us. */
-static void touched(struct link_region *region, __u64 position, __u64 end)
-{
-	struct link_layer *layer = layer_at(region, position);
-	__u32 slot, slots;
+/* A slot that is touched, and how many behind it are likely enough to be wanted with it. */
+struct touch {
+	struct link_layer *layer;
+	__u32 slot;
+	__u32 behind;
+};
 
-	if (!layer) {
-		count(LINK_OUTSIDE, 1);
-		return;
-	}
-	slot = (position - layer->offset) / layer->stride;
-	slots = run_behind(layer, slot);
-	if (end < layer->offset + (__u64)(slot + 1) * layer->stride)
-		slots++; /* the rest of this one */
-	else
-		slot++;
-	if (slots)
-		ask(region, layer, slot, slots);
+/* Byte `position` is wanted; false when it is in no layer. */
+static bool find(const struct link_region *region, __u64 position, struct touch *touch)
+{
+	touch->layer = layer_at(region, position);
+	if (!touch->layer)
+		return false;
+	touch->slot = (position - touch->layer->offset) / touch->layer->stride;
+	touch->behind = run_behind(touch->layer, touch->slot);
+	return true;
+}
+
+static __u64 end_of_slot(const struct link_layer *layer, __u32 slot)
+{
+	return layer->offset + (__u64)(slot + 1) * layer->stride;
+}
+
+/* Ask for the run; all up to `end` comes in without us. */
+static void ask_for_run(const struct link_region *region, const struct touch *touch, __u64 end)
+{
+	/* The rest of the slot itself as well? */
+	bool rest = end < end_of_slot(touch->layer, touch->slot);
+
+	if (rest || touch->behind)
+		ask(region, touch->layer, touch->slot + !rest, touch->behind + rest);
 	else
 		count(LINK_WEAK, 1);
-	enter(region, layer);
+}
+
+/* Have the fault read the run; false where it does not, or not all of it. */
+static bool fault_reads(const struct link_region *region, struct vm_fault *fault,
+			const struct touch *touch)
+{
+	__u64 end = end_of_slot(touch->layer, touch->slot + touch->behind);
+	__u64 pages = (end + page_size - 1) / page_size - fault->pgoff;
+	int most = bpf_colink_fault_reads(region->region, fault);
+	struct window *window;
+
+	if (most <= 0)
+		return false;
+	window = bpf_task_storage_get(&windows, bpf_get_current_task_btf(), NULL,
+				      BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!window)
+		return false;
+	window->region = region->region;
+	window->first = fault->pgoff;
+	window->pages = pages < (__u64)most ? pages : most;
+	return pages <= (__u64)most;
 }
 
 SEC("fentry/filemap_read")
@@ -275,6 +328,7 @@ int BPF_PROG(on_read, struct kiocb *iocb, struct iov_iter *iter)
 	__u64 begin = iocb->ki_pos, end = begin + iter->count;
 	__u64 size = inode->i_size;
 	struct link_region *region = region_of(inode);
+	struct touch touch;
 
 	if (!region)
 		return 0;
@@ -283,7 +337,12 @@ int BPF_PROG(on_read, struct kiocb *iocb, struct iov_iter *iter)
 	if (end <= begin)
 		return 0;
 	count(LINK_READS, 1);
-	touched(region, end - 1, end);
+	if (find(region, end - 1, &touch)) {
+		ask_for_run(region, &touch, end);
+		enter(region, touch.layer);
+	} else {
+		count(LINK_OUTSIDE, 1);
+	}
 	return 0;
 }
 
@@ -294,13 +353,34 @@ int BPF_PROG(on_fault, struct vm_fault *fault)
 	__u64 page = (__u64)fault->pgoff * page_size;
 	__u32 only = 0;
 	struct link_policy *now = bpf_map_lookup_elem(&policy, &only);
+	struct touch touch;
 
 	/* A fault that had to wait is tried again: it was counted, and has been asked for. */
 	if (!region || !now || fault->flags & FAULT_FLAG_TRIED)
 		return 0;
 	count(LINK_FAULTS, 1);
-	if (!now->read_around)
-		bpf_colink_no_read_around(region->region, fault);
-	touched(region, page + fault->real_address % page_size, page + page_size);
+	if (!find(region, page + fault->real_address % page_size, &touch)) {
+		count(LINK_OUTSIDE, 1);
+		return 0;
+	}
+	if (!now->read_around && fault_reads(region, fault, &touch))
+		count(LINK_IN_FAULT, 1);
+	else
+		ask_for_run(region, &touch, page + page_size);
+	enter(region, touch.layer);
+	return 0;
+}
+
+/* Where a fault reads around its page, among others. */
+SEC("fentry/page_cache_ra_order")
+int BPF_PROG(on_read_around, struct readahead_control *ractl, struct file_ra_state *ra)
+{
+	struct window *window =
+		bpf_task_storage_get(&windows, bpf_get_current_task_btf(), NULL, 0);
+
+	if (window && window->pages) {
+		bpf_colink_read_only(window->region, ractl, ra, window->first, window->pages);
+		window->pages = 0;
+	}
 	return 0;
 }

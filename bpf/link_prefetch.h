@@ -80,7 +80,7 @@ struct link_policy {
 	__u32 threshold; /* follow while the product is over this; LINK_ONE: never */
 	__u32 max_run;	 /* most slots to follow */
 	__u32 max_hot;	 /* most runs of the next layer to ask for when one is entered */
-	__u32 read_around; /* 0: a fault reads its own page only, and what is asked for here */
+	__u32 read_around; /* 0: a fault in a layer reads the run it is in, not around its page */
 };
 
 /* Every read and fault of a file in the map ends as exactly one of those from OUTSIDE on. */
@@ -93,6 +93,7 @@ enum link_counter {
 	LINK_HOT_DENIED, /* and that it did not */
 	LINK_OUTSIDE,	/* of all layers */
 	LINK_WEAK,	/* nothing to ask for: the first link is not over the threshold */
+	LINK_IN_FAULT,	/* the fault itself reads it */
 	LINK_ASKED,	/* the module took it */
 	LINK_DROPPED,	/* the module's queue was full */
 	LINK_GONE,	/* the module no longer has the region */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * BPF's way in: bpf_colink_prefetch(), for tracing and syscall programs, and
- * bpf_colink_no_read_around(), for those that trace page faults.
+ * BPF's way in: bpf_colink_prefetch(), for tracing and syscall programs, and, for those
+ * that trace page faults, bpf_colink_fault_reads() and bpf_colink_read_only().
  *
  * A program that traces a read or a page fault cannot sleep, and may have interrupted
  * anything. So the kfunc only puts an entry into a queue of fixed size: it takes one
@@ -208,68 +208,124 @@ __bpf_kfunc int bpf_colink_prefetch(u32 region, u32 layer, u64 first, u64 count)
 	return error;
 }
 
-/* Is it a fault of the region's file? A program may pass what is none: nothing is believed. */
-static struct file *file_of_fault(u32 id, const struct vm_fault *fault)
+/* What a program passes may be anything: nothing is believed. */
+static bool is_file_of(u32 id, const struct file *file)
 {
 	struct colink_region *region = colink_region_find(NULL, id);
 	struct address_space *mapping;
-	struct vm_area_struct *vma;
-	struct file *file;
 
-	if (!region || get_kernel_nofault(vma, &fault->vma) ||
-	    get_kernel_nofault(file, &vma->vm_file) ||
-	    get_kernel_nofault(mapping, &file->f_mapping))
-		return NULL;
-	return mapping == region->file->f_mapping ? file : NULL;
+	return region && !get_kernel_nofault(mapping, &file->f_mapping) &&
+	       mapping == region->file->f_mapping;
+}
+
+/* Pages that the kernel reads around this fault: its own is missing, and nothing else advised. */
+static int pages_around(const struct file *file, vm_flags_t flags, pgoff_t page)
+{
+	void *entry = xa_load(&file->f_mapping->i_pages, page);
+
+	if ((entry && !xa_is_value(entry)) || flags & (VM_RAND_READ | VM_SEQ_READ | VM_HUGEPAGE))
+		return 0;
+	return min_t(unsigned int, file->f_ra.ra_pages, INT_MAX);
 }
 
 /**
- * bpf_colink_no_read_around() - Have a page fault read its own page alone.
+ * bpf_colink_fault_reads() - How much is a page fault going to read?
  * @region: Id of a region of the file.
  * @fault: What filemap_fault() was entered with.
  *
- * A fault reads the pages around its own too (those that the device reads ahead, 128 KiB
- * by default), but not in a file in which that was seldom of use: for each open file,
- * do_sync_mmap_readahead() counts misses less hits (since 1ddf31bb5ef1, Linux 2.6.31).
- * This sets the count to the highest value, so that what is read is what was asked for by
- * bpf_colink_prefetch(). Some 900 hits lower it so far that reading around comes back.
- * Memory that is advised to be read in sequence, or to be huge, is read as ever.
+ * A fault whose page is missing reads the pages around it too (as many as the device reads
+ * ahead, 128 KiB by default), but not in a file in which that was seldom of use: for each
+ * open file, do_sync_mmap_readahead() counts misses less hits (since 1ddf31bb5ef1, Linux
+ * 2.6.31). This makes it begin to count anew, since bpf_colink_read_only() will see to it
+ * that what is read is of use. Memory that is advised to be read in sequence, at random, or
+ * to be huge, is read as ever.
  *
- * Return: 0, or -EINVAL for what is no fault of that file.
+ * Return: how many pages, 0 when none or its own only, -EINVAL for what is no fault of that
+ * file.
  */
-__bpf_kfunc int bpf_colink_no_read_around(u32 region, struct vm_fault *fault)
+__bpf_kfunc int bpf_colink_fault_reads(u32 region, struct vm_fault *fault)
 {
+	struct vm_area_struct *vma;
+	int reads = -EINVAL;
 	struct file *file;
+	vm_flags_t flags;
+	pgoff_t page;
 
 	rcu_read_lock();
-	file = file_of_fault(region, fault);
-	/* 10 * MMAP_LOTSAMISS, which mm/filemap.c keeps to itself. */
-	if (file)
-		WRITE_ONCE(file->f_ra.mmap_miss, 1000);
+	if (!get_kernel_nofault(vma, &fault->vma) && !get_kernel_nofault(page, &fault->pgoff) &&
+	    !get_kernel_nofault(file, &vma->vm_file) &&
+	    !get_kernel_nofault(flags, &vma->vm_flags) && is_file_of(region, file)) {
+		reads = pages_around(file, flags, page);
+		if (reads)
+			WRITE_ONCE(file->f_ra.mmap_miss, 0);
+	}
 	rcu_read_unlock();
-	return file ? 0 : -EINVAL;
+	return reads;
+}
+
+/**
+ * bpf_colink_read_only() - Of what a page fault would read around, read only these pages.
+ * @region: Id of a region of the file.
+ * @ractl: What page_cache_ra_order() was entered with,
+ * @ra: and with it.
+ * @first: The fault's page.
+ * @pages: How many from there on; cut to what the device reads ahead.
+ *
+ * One read brings what is wanted, and nobody has to wake up for it. do_sync_mmap_readahead()
+ * has put its window into @ra, from where page_cache_ra_order() takes it; nothing is marked
+ * to be read ahead from.
+ *
+ * Return: 0, or -EINVAL for what is no reading around a fault at that page.
+ */
+__bpf_kfunc int bpf_colink_read_only(u32 region, struct readahead_control *ractl,
+				     struct file_ra_state *ra, u64 first, u32 pages)
+{
+	int error = -EINVAL;
+	struct file *file;
+	pgoff_t index;
+
+	rcu_read_lock();
+	if (pages && !get_kernel_nofault(file, &ractl->file) &&
+	    !get_kernel_nofault(index, &ractl->_index) && is_file_of(region, file) &&
+	    ra == &file->f_ra && index == ra->start && first >= ra->start &&
+	    first - ra->start < ra->size && ra->size == ra->ra_pages) {
+		ractl->_index = first;
+		ra->start = first;
+		ra->size = min(pages, ra->ra_pages);
+		ra->async_size = 0;
+		error = 0;
+	}
+	rcu_read_unlock();
+	return error;
 }
 
 BTF_KFUNCS_START(tracing_ids)
 BTF_ID_FLAGS(func, bpf_colink_prefetch)
-BTF_ID_FLAGS(func, bpf_colink_no_read_around)
+BTF_ID_FLAGS(func, bpf_colink_fault_reads)
+BTF_ID_FLAGS(func, bpf_colink_read_only)
 BTF_KFUNCS_END(tracing_ids)
 
 BTF_KFUNCS_START(syscall_ids)
 BTF_ID_FLAGS(func, bpf_colink_prefetch)
 BTF_KFUNCS_END(syscall_ids)
 
-BTF_ID_LIST_SINGLE(no_read_around_id, func, bpf_colink_no_read_around)
+BTF_ID_LIST(entry_ids)
+BTF_ID(func, bpf_colink_fault_reads)
+BTF_ID(func, bpf_colink_read_only)
 
-/* When filemap_fault() is entered, and only then, what it was entered with is good. */
+static const char *const entries_of[] = { "filemap_fault", "page_cache_ra_order" };
+
+/* When these functions are entered, and only then, what they were entered with is good. */
 static int allow_kfunc(const struct bpf_prog *prog, u32 id)
 {
 	const char *function = prog->aux->attach_func_name;
+	int i;
 
-	if (id != no_read_around_id[0])
-		return 0;
-	return prog->expected_attach_type == BPF_TRACE_FENTRY && function &&
-	       !strcmp(function, "filemap_fault") ? 0 : -EACCES;
+	for (i = 0; i < ARRAY_SIZE(entries_of); i++)
+		if (id == entry_ids[i])
+			return prog->expected_attach_type == BPF_TRACE_FENTRY && function &&
+			       !strcmp(function, entries_of[i]) ? 0 : -EACCES;
+	return 0;
 }
 
 static struct btf_kfunc_id_set tracing_set = {

@@ -174,10 +174,14 @@ void colink_prefetch_exit(void);
 
 /* kfunc.c: BPF's way in. Programs call it by its BTF id, which an optimizing linker can't see. */
 
+struct file_ra_state;
+struct readahead_control;
 struct vm_fault;
 
 int __used bpf_colink_prefetch(u32 region, u32 layer, u64 first, u64 count);
-int __used bpf_colink_no_read_around(u32 region, struct vm_fault *fault);
+int __used bpf_colink_fault_reads(u32 region, struct vm_fault *fault);
+int __used bpf_colink_read_only(u32 region, struct readahead_control *ractl,
+				struct file_ra_state *ra, u64 first, u32 pages);
 int colink_kfunc_init(void);
 void colink_kfunc_exit(void);
 

@@ -263,7 +263,7 @@ int cmd_load(const struct command *command, int argc, char **argv)
 		{ "max-hot", 0, OPTION_U64, &options.max_hot,
 		  "N: at most so many hot runs of the next layer (default 4)" },
 		{ "read-around", 0, OPTION_U64, &options.read_around,
-		  "0|1: let page faults read the pages around their own too (default 0)" },
+		  "0|1: let page faults read the pages around their own, not their run (default 0)" },
 		{ "gap", 0, OPTION_U64, &options.gap_bytes,
 		  "BYTES: read over gaps up to this (default 16505)" },
 		{ "foreground", 0, OPTION_FLAG, &options.foreground,

@@ -15,6 +15,7 @@ static const char *const counter_names[LINK_COUNTERS] = {
 	[LINK_HOT_DENIED] = "hot_denied",
 	[LINK_OUTSIDE] = "outside",
 	[LINK_WEAK] = "weak",
+	[LINK_IN_FAULT] = "in_fault",
 	[LINK_ASKED] = "asked",
 	[LINK_DROPPED] = "dropped",
 	[LINK_GONE] = "gone",
@@ -100,7 +101,7 @@ void loaded_show(const struct loaded *loaded, const char *verb)
 	       "hot runs of the next layer; gaps up to %" PRIu64 " bytes; faults read %s\n",
 	       (double)loaded->policy.threshold / LINK_ONE, loaded->policy.max_run,
 	       loaded->policy.max_hot, state->gap_bytes,
-	       loaded->policy.read_around ? "around their page" : "their page alone");
+	       loaded->policy.read_around ? "around their page" : "the run they are in");
 }
 
 void loaded_show_counters(const struct loaded *loaded)
@@ -111,8 +112,8 @@ void loaded_show_counters(const struct loaded *loaded)
 	       " of them outside of all layers\n",
 	       n[LINK_READS], n[LINK_FAULTS], n[LINK_OUTSIDE]);
 	printf("links     asked %" PRIu64 " times, for %" PRIu64 " bundles; %" PRIu64
-	       " times the first link was too weak\n",
-	       n[LINK_ASKED], n[LINK_SLOTS], n[LINK_WEAK]);
+	       " times the first link was too weak; %" PRIu64 " runs read by faults\n",
+	       n[LINK_ASKED], n[LINK_SLOTS], n[LINK_WEAK], n[LINK_IN_FAULT]);
 	printf("layers    %" PRIu64 " entered, %" PRIu64 " hot runs asked for\n", n[LINK_ENTERED],
 	       n[LINK_HOT_ASKED]);
 	printf("not done  %" PRIu64 " queue full, %" PRIu64 " refused, %" PRIu64

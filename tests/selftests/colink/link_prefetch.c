@@ -125,54 +125,114 @@ TEST_F(link_prefetch, outside_of_all_layers)
 	EXPECT_TRUE(balanced(self->bpf));
 }
 
-/* How many pages of a layer come in when one is touched as programs do that know nothing. */
-static size_t pages_of_a_touch(const struct rig *rig, size_t page)
+/* Mapped as programs do that know nothing, and touched once. */
+static void touch_unaware(const struct test_file *file, size_t page)
 {
-	__u8 vector[PAGES];
-	size_t first = layers[PAGED].offset / PAGE, n = 0, i;
+	madvise(file->map, file->bytes, MADV_NORMAL);
+	touch_at(file, page * PAGE);
+}
 
-	touch_at(&rig->file, page * PAGE);
-	usleep(100000);
-	resident(&rig->file, vector);
-	for (i = first; i < first + layers[PAGED].slots; i++)
-		n += vector[i];
-	return n;
+/* A fault reads the run by itself, in one I/O, and nothing around it. */
+TEST_F(link_prefetch, fault_reads_run)
+{
+	struct disk_reads before = disk_reads(self->rig.file.fd), after;
+
+	set_strengths(self->hints, PAGED, 84, 4, LINK_ONE);
+	touch_unaware(&self->rig.file, 100);
+	EXPECT_TRUE(only_resident(&self->rig.file, 100, 5));
+	after = disk_reads(self->rig.file.fd);
+	EXPECT_EQ(1, after.ios - before.ios);
+	EXPECT_EQ(5 * PAGE, after.bytes - before.bytes);
+	EXPECT_EQ(1, counted(self->bpf, LINK_IN_FAULT));
+	EXPECT_EQ(0, counted(self->bpf, LINK_ASKED));
+
+	/* What it brought is not asked for again, nor is anything read ahead from there. */
+	touch_at(&self->rig.file, 104 * PAGE);
+	EXPECT_TRUE(only_resident(&self->rig.file, 100, 5));
+
+	/* Of bundles of three pages, what is left of the one that is touched. */
+	evict(&self->rig.file);
+	touch_unaware(&self->rig.file, 361);
+	EXPECT_TRUE(only_resident(&self->rig.file, 361, 2));
+	EXPECT_EQ(2, counted(self->bpf, LINK_IN_FAULT));
+
+	/* At the very end of the file's last layer, and where nothing is linked. */
+	evict(&self->rig.file);
+	touch_unaware(&self->rig.file, 899);
+	EXPECT_TRUE(only_resident(&self->rig.file, 899, 1));
+	EXPECT_EQ(3, counted(self->bpf, LINK_IN_FAULT));
+	EXPECT_TRUE(balanced(self->bpf));
+}
+
+/* What is more than a fault reads is the module's to bring: 32 pages here, by default. */
+TEST_F(link_prefetch, fault_reads_part_of_long_run)
+{
+	set_strengths(self->hints, PAGED, 40, 99, LINK_ONE);
+	touch_unaware(&self->rig.file, 56);
+	EXPECT_TRUE(only_resident(&self->rig.file, 56, 100));
+	EXPECT_EQ(0, counted(self->bpf, LINK_IN_FAULT));
+	EXPECT_EQ(1, counted(self->bpf, LINK_ASKED));
+	EXPECT_TRUE(balanced(self->bpf));
+}
+
+/* Page by page the same run, read by several tasks at once: each has what it touched. */
+TEST_F(link_prefetch, faults_of_many_tasks)
+{
+	int i, page, status;
+
+	set_strengths(self->hints, PAGED, 0, 199, SHARE(90));
+	madvise(self->rig.file.map, PAGES * PAGE, MADV_NORMAL);
+	for (i = 0; i < 4; i++) {
+		pid_t child = fork();
+
+		need(child >= 0, "fork");
+		if (child)
+			continue;
+		for (page = 0; page < PAGES; page++)
+			if (self->rig.file.map[page * PAGE] != content(page))
+				_exit(1);
+		_exit(0);
+	}
+	for (i = 0; i < 4; i++) {
+		need(wait(&status) > 0, "wait");
+		EXPECT_EQ(0, status);
+	}
+	EXPECT_LT(0, counted(self->bpf, LINK_IN_FAULT));
+	EXPECT_TRUE(balanced(self->bpf));
 }
 
 /*
- * Reading around a fault is the policy's to forbid, for its files only, and comes back
- * when it is gone and hits show that it is of use.
+ * The pages around are read as ever outside of layers, by other files, where the policy
+ * says so, and when it is gone.
  */
-TEST_F(link_prefetch, no_read_around)
+TEST_F(link_prefetch, read_around)
 {
 	struct test_file other = self->rig.file;
-	size_t i;
 
-	madvise(self->rig.file.map, PAGES * PAGE, MADV_NORMAL);
-	set_strengths(self->hints, PAGED, 84, 2, LINK_ONE);
-	EXPECT_EQ(3, pages_of_a_touch(&self->rig, 100));
+	touch_unaware(&self->rig.file, 250);
+	EXPECT_LT(4, count_resident(&self->rig.file));
+	EXPECT_EQ(1, counted(self->bpf, LINK_OUTSIDE));
+
+	evict(&self->rig.file);
+	self->policy->read_around = 1;
+	touch_unaware(&self->rig.file, 100);
+	EXPECT_LT(4, count_resident(&self->rig.file));
+	EXPECT_EQ(0, counted(self->bpf, LINK_IN_FAULT));
+	self->policy->read_around = 0;
 
 	evict(&self->rig.file);
 	unlink(self->rig.file.path);
 	make_file(&other, disk(), PAGES * PAGE);
-	madvise(other.map, PAGES * PAGE, MADV_NORMAL);
-	touch_at(&other, 100 * PAGE);
-	EXPECT_LT(3, count_resident(&other));
+	touch_unaware(&other, 100);
+	EXPECT_LT(4, count_resident(&other));
 	remove_file(&other);
 
-	link_prefetch__detach(self->bpf);
-	for (i = 0; i < 1000; i++)
-		touch_at(&self->rig.file, i % PAGES * PAGE);
+	touch_unaware(&self->rig.file, 100);
+	EXPECT_TRUE(only_resident(&self->rig.file, 100, 1));
 	evict(&self->rig.file);
-	EXPECT_LT(3, pages_of_a_touch(&self->rig, 100));
-}
-
-/* Reading around is left alone where the policy says so. */
-TEST_F(link_prefetch, read_around)
-{
-	madvise(self->rig.file.map, PAGES * PAGE, MADV_NORMAL);
-	self->policy->read_around = 1;
-	EXPECT_LT(3, pages_of_a_touch(&self->rig, 100));
+	link_prefetch__detach(self->bpf);
+	touch_unaware(&self->rig.file, 100);
+	EXPECT_LT(4, count_resident(&self->rig.file));
 }
 
 TEST_F(link_prefetch, threshold_changed_while_running)
