@@ -154,9 +154,11 @@ TEST_F(memory, speculative_at_the_limit)
 	given_up = module_counter("pages_given_up");
 	ASSERT_EQ(0, prefetch_in_group(&self->rig, FILE_MIB - 8, 8,
 				       COLINK_WAIT | COLINK_SPECULATIVE, &result));
-	EXPECT_EQ(8 * MIB / PAGE, result.pages_given_up);
-	EXPECT_EQ(8 * MIB / PAGE, module_counter("pages_given_up") - given_up);
-	EXPECT_EQ(read, module_counter("pages_read"));
+	/* What processors had charged in advance may have been given back: room for a few. */
+	EXPECT_LE(8 * MIB / PAGE - 2 * 64, result.pages_given_up);
+	EXPECT_EQ(result.pages_given_up, module_counter("pages_given_up") - given_up);
+	EXPECT_EQ(8 * MIB / PAGE - result.pages_given_up, module_counter("pages_read") - read);
+	EXPECT_EQ(0, cgroup_value("memory.stat", "pgscan"));
 }
 
 /* Another group's pages stay, although they are older, and there is no limit to them. */
@@ -206,7 +208,7 @@ TEST_F(memory, speculative_at_the_limit_of_the_group_above)
 	for (from = 0; from < FILE_MIB; from += 8)
 		ASSERT_EQ(0, prefetch_in(CHILD, &self->rig, from, 8,
 					 COLINK_WAIT | COLINK_SPECULATIVE, &result));
-	EXPECT_EQ(8 * MIB / PAGE, result.pages_given_up);
+	EXPECT_LE(8 * MIB / PAGE - 2 * 64, result.pages_given_up);
 	EXPECT_EQ(0, cgroup_value("memory.stat", "pgscan"));
 	EXPECT_EQ(0, cgroup_value("memory.events", "max"));
 	evict(&self->rig.file);
