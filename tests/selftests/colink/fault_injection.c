@@ -183,7 +183,7 @@ FIXTURE(fault_injection) {
 FIXTURE_SETUP(fault_injection)
 {
 	if (!state_open(&self->state))
-		SKIP(exit(KSFT_SKIP), "this kernel has no fault injection");
+		SKIP(exit(SKIPPED), "this kernel has no fault injection");
 }
 
 FIXTURE_TEARDOWN(fault_injection)
@@ -517,7 +517,7 @@ FIXTURE_VARIANT_ADD(fault_in_prefetch, later_speculative) {
 FIXTURE_SETUP(fault_in_prefetch)
 {
 	if (!state_open(&self->state))
-		SKIP(exit(KSFT_SKIP), "this kernel has no fault injection");
+		SKIP(exit(SKIPPED), "this kernel has no fault injection");
 	ask_for(&self->state, variant->n_extents, variant->pages);
 }
 

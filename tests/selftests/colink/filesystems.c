@@ -71,7 +71,7 @@ FIXTURE_SETUP(filesystems)
 
 	snprintf(directory, sizeof(directory), "%s/%s", mounts, variant->mount);
 	if (!mounted(directory))
-		SKIP(exit(KSFT_SKIP), "%s is not mounted", directory);
+		SKIP(exit(SKIPPED), "%s is not mounted", directory);
 	if (variant->file) {
 		snprintf(file->path, sizeof(file->path), "%s/%s", directory, variant->file);
 		file->fd = open(file->path, O_RDONLY);

@@ -119,7 +119,7 @@ FIXTURE_SETUP(link_prefetch)
 	struct link_region region;
 
 	if (access("/sys/kernel/btf/colink", F_OK))
-		SKIP(exit(KSFT_SKIP), "the module has no BTF: programs cannot call it");
+		SKIP(exit(SKIPPED), "the module has no BTF: programs cannot call it");
 	rig_open(&self->rig, disk(), PAGES * PAGE);
 	self->region = register_layers(self->rig.device, self->rig.file.fd, layers, LAYERS);
 	need(self->region > 0, "COLINK_REGISTER");

@@ -222,9 +222,9 @@ FIXTURE_SETUP(load)
 	int i;
 
 	if (access(PROGRAM, X_OK))
-		SKIP(exit(KSFT_SKIP), "no " PROGRAM " on this machine");
+		SKIP(exit(SKIPPED), "no " PROGRAM " on this machine");
 	if (access("/sys/kernel/btf/colink", F_OK))
-		SKIP(exit(KSFT_SKIP), "the module has no BTF: programs cannot call it");
+		SKIP(exit(SKIPPED), "the module has no BTF: programs cannot call it");
 	setenv("COLINK_STATE", STATE, 1);
 	snprintf(self->file.path, sizeof(self->file.path), "%s/model.gguf", disk());
 	snprintf(name, sizeof(name), "%s/linked.gguf", disk());
