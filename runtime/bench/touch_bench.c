@@ -25,6 +25,7 @@ struct bench {
 	struct extent_file file;
 	struct link_hints hints; /* with the geometry of `file` */
 	int device; /* -1: link_prefetch is not to be had */
+	struct link_loader *loader; /* NULL then */
 	uint32_t region;
 	struct link_file key;
 	uint64_t sum; /* what is computed; of no use but to be computed */
@@ -160,23 +161,12 @@ static int with_random_advice(struct bench *bench, struct touch_sample *sample, 
 
 static int with_links(struct bench *bench, struct touch_sample *sample, struct error *err)
 {
-	const struct link_policy wanted = {
-		.threshold = bench->options->threshold,
-		.max_run = LINK_POLICY_DEFAULT,
-		.max_hot = bench->options->max_hot,
-	};
-	const struct link_policy policy =
-		link_policy_defaults(&wanted, &bench->hints, bench->options->gap_bytes);
-	struct link_loader *loader;
 	int ret;
 
-	ret = link_loader_open(&bench->hints, &policy, bench->file.path, &loader, err);
-	if (ret < 0)
-		return ret;
-	ret = link_loader_attach(loader, &bench->key, bench->region, err);
+	ret = link_loader_attach(bench->loader, &bench->key, bench->region, err);
 	if (ret == 0)
 		ret = measure(bench, sample, err);
-	link_loader_close(loader);
+	link_loader_detach(bench->loader);
 	return ret;
 }
 
@@ -226,10 +216,25 @@ static int register_file(struct bench *bench, struct error *err)
 	return ret;
 }
 
+/* While there is memory for it: what libbpf needs is more than some models are left. */
+static int load_policy(struct bench *bench, struct error *err)
+{
+	const struct link_policy wanted = {
+		.threshold = bench->options->threshold,
+		.max_run = LINK_POLICY_DEFAULT,
+		.max_hot = bench->options->max_hot,
+	};
+	const struct link_policy policy =
+		link_policy_defaults(&wanted, &bench->hints, bench->options->gap_bytes);
+
+	return link_loader_open(&bench->hints, &policy, bench->file.path, &bench->loader, err);
+}
+
 /* Without the module there is less to measure, which is no failure. */
 static int open_module(struct bench *bench, struct error *err)
 {
 	struct error missing = { 0 };
+	int ret;
 
 	if (kernel_device_open(&bench->device, &missing) < 0) {
 		bench->device = -1;
@@ -237,7 +242,8 @@ static int open_module(struct bench *bench, struct error *err)
 		bench->results->n = WAYS_WITHOUT_MODULE;
 		return 0;
 	}
-	return register_file(bench, err);
+	ret = register_file(bench, err);
+	return ret < 0 ? ret : load_policy(bench, err);
 }
 
 static int read_inputs(struct bench *bench, struct error *err)
@@ -316,6 +322,7 @@ int touch_bench_check(const struct touch_bench_options *options, struct error *e
 
 static void close_bench(struct bench *bench)
 {
+	link_loader_close(bench->loader);
 	if (bench->device >= 0)
 		close(bench->device);
 	extent_file_remove(&bench->file);

@@ -140,6 +140,11 @@ int link_loader_attach(struct link_loader *loader, const struct link_file *file,
 	return 0;
 }
 
+void link_loader_detach(struct link_loader *loader)
+{
+	link_prefetch__detach(loader->bpf);
+}
+
 void link_loader_close(struct link_loader *loader)
 {
 	if (!loader)

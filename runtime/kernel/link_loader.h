@@ -29,6 +29,9 @@ int link_loader_open(const struct link_hints *hints, const struct link_policy *p
 int link_loader_attach(struct link_loader *loader, const struct link_file *file, uint32_t region,
 		       struct error *err);
 
+/* The program sees nothing any more, until it is attached again. Not attached: does nothing. */
+void link_loader_detach(struct link_loader *loader);
+
 /* Detach, unless another process has it too. NULL is allowed. */
 void link_loader_close(struct link_loader *loader);
 
