@@ -55,7 +55,7 @@ static json_t *info_json(const struct model_file *file, const struct sizes *size
 		"tied_embeddings", (int)c->tied,
 		"gated", (int)model_is_gated(c),
 		"activation", model_activation_name(c->activation),
-		"activation_threshold", (double)c->activation_threshold,
+		"ffn_threshold", (double)c->activation_threshold,
 		"predictor_rank", (int)c->predictor_rank,
 		"placement", origin->placement,
 		"placement_tokens", (json_int_t)origin->placement_tokens,

@@ -107,7 +107,7 @@ static void info_says_what_it_is(void **state)
 	assert_string_equal(json_string_value(json_object_get(json, "architecture")), "llama");
 	assert_string_equal(json_string_value(json_object_get(json, "activation")), "fatrelu");
 	assert_true(json_is_true(json_object_get(json, "gated")));
-	assert_true(number(json, "activation_threshold") == 0.25);
+	assert_true(number(json, "ffn_threshold") == 0.25);
 	assert_true(number(json, "heads") == 4);
 	assert_true(number(json, "kv_heads") == 2);
 	assert_true(number(json, "bundle_bytes") == 3 * 16 * 2);
