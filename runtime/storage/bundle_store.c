@@ -126,12 +126,21 @@ static uint32_t largest_read(const struct source *source, size_t half_bytes, uin
 }
 
 static int make_cache(struct bundle_store *store, const struct bundle_geometry *geometry,
-		      double ratio, struct error *err)
+		      const struct bundle_store_options *options, struct error *err)
 {
 	double bundles = (double)geometry->n_layers * geometry->slots;
+	struct cache_options cache_options = {
+		.n_layers = geometry->n_layers,
+		.slots = geometry->slots,
+		.stride = geometry->stride,
+		.capacity = (uint64_t)(options->cache_ratio * bundles),
+		.policy = options->cache_policy,
+		.frequency = options->frequency,
+	};
 
-	return cache_create(geometry->n_layers, geometry->slots, geometry->stride,
-			    (uint64_t)(ratio * bundles), &store->context.cache, err);
+	if (options->cost.b_us_per_mib > 0)
+		cache_options.break_even_bytes = device_break_even_bytes(options->cost);
+	return cache_create(&cache_options, &store->context.cache, err);
 }
 
 static int make_requests(struct bundle_store *store, size_t half_bytes, struct error *err)
@@ -176,7 +185,7 @@ int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
 	if (ret == 0)
 		ret = check_staging(store, options, err);
 	if (ret == 0)
-		ret = make_cache(store, geometry, options->cache_ratio, err);
+		ret = make_cache(store, geometry, options, err);
 	if (ret == 0)
 		ret = make_requests(store, half_bytes, err);
 	if (ret < 0) {
@@ -214,9 +223,15 @@ const char *bundle_store_describe(const struct bundle_store *store)
 	return source_describe(store->context.source);
 }
 
+const char *bundle_store_cache_policy(const struct bundle_store *store)
+{
+	return cache_policy_name(store->context.cache);
+}
+
 uint64_t bundle_store_memory(const struct bundle_store *store)
 {
-	return store->arena_bytes + cache_bytes(store->context.cache);
+	return store->arena_bytes + cache_bytes(store->context.cache) +
+	       cache_table_bytes(store->context.cache);
 }
 
 static struct bundle_request *active_request(struct bundle_store *store, uint32_t layer)
