@@ -43,7 +43,12 @@ struct bundle_store_options {
 	const char *source; /* see source_open() */
 	double cache_ratio; /* share of all bundles kept in DRAM, 0 to 1 */
 	const char *cache_policy; /* see storage/cache.h; NULL: CACHE_DEFAULT_POLICY */
-	/* (n_layers, slots): see struct cache_options; NULL: not known */
+	/*
+	 * Share of the cache, 0 to 1, that holds the bundles with the highest frequencies:
+	 * they are read at opening, which the stats do not count, and stay.
+	 */
+	double hot_share;
+	/* (n_layers, slots): see struct cache_options; NULL: not known, and nothing is hot */
 	const float *frequency;
 	uint64_t staging_bytes; /* for each of the two layers in flight; 0: up to 64 MiB */
 	uint32_t queue_depth; /* 0: 256 */

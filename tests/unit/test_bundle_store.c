@@ -44,6 +44,8 @@ struct fixture {
 	bool have_uring;
 	/* For open_store(); all as by default unless a test says so. */
 	const char *policy;
+	double hot_share;
+	const float *frequency;
 };
 
 static int set_up(void **state)
@@ -81,6 +83,8 @@ static struct bundle_store *open_store(struct fixture *fixture, const char *name
 		.source = name,
 		.cache_ratio = ratio,
 		.cache_policy = fixture->policy,
+		.hot_share = fixture->hot_share,
+		.frequency = fixture->frequency,
 		.staging_bytes = staging,
 		.queue_depth = 7,
 		.cost = DEVICE_COST_UFS4,
@@ -349,6 +353,59 @@ static void cache_follows_the_requests(void **state)
 	bundle_store_close(run.store);
 }
 
+/* A tenth of all, half of it hot: slots 0 to 20 of each layer, frequencies apart. */
+static void hot_bundles_are_read_at_opening_only(void **state)
+{
+	struct fixture *fixture = *state;
+	struct run run = { .fixture = fixture };
+	static float frequency[LAYERS * SLOTS];
+	const uint32_t n_hot = LAYERS * SLOTS / 10 / 2;
+	struct bundle_store_stats stats;
+
+	for (uint32_t i = 0; i < n_hot; i++)
+		frequency[i % LAYERS * SLOTS + i / LAYERS] = 0.5f + (float)i / 1000;
+	fixture->frequency = frequency;
+	fixture->hot_share = 0.5;
+	for (size_t p = 0; (fixture->policy = cache_policy_at(p)) != NULL; p++) {
+		run.store = open_store(fixture, "auto", 0.1, 0);
+		stats = stats_of(run.store);
+		assert_int_equal(stats.reads, 0);
+		assert_int_equal(stats.wanted_bundles, 0);
+		for (int again = 0; again < 3; again++)
+			for (uint32_t layer = 0; layer < LAYERS; layer++)
+				all_of_layer(&run, layer);
+		assert_true(stats_of(run.store).cached_bundles >= 3 * n_hot);
+		bundle_store_close(run.store);
+	}
+	fixture->hot_share = 1; /* what never fires is not hot, and room for it is left */
+	run.store = open_store(fixture, "auto", 1, 0);
+	for (int again = 0; again < 2; again++)
+		for (uint32_t layer = 0; layer < LAYERS; layer++)
+			all_of_layer(&run, layer);
+	stats = stats_of(run.store);
+	assert_int_equal(stats.cached_bundles, LAYERS * SLOTS + n_hot);
+	bundle_store_close(run.store);
+	fixture->hot_share = 0;
+	fixture->frequency = NULL;
+}
+
+static void hot_bundles_that_cannot_be_read_are_an_error(void **state)
+{
+	struct fixture *fixture = *state;
+	float frequency[LAYERS * SLOTS] = { 1 };
+	const struct bundle_store_options options = {
+		.source = "pread", .cache_ratio = 0.5, .hot_share = 0.5, .frequency = frequency,
+	};
+	struct bundle_store *store;
+	struct error err;
+
+	assert_int_equal(truncate(fixture->file.path, (off_t)fixture->offsets[0] + 5), 0);
+	assert_true(bundle_store_open(fixture->file.path, &fixture->geometry, &options, &store,
+				      &err) < 0);
+	assert_says(&err, fixture->file.path);
+	random_file_restore(&fixture->file);
+}
+
 static void mapped_bundles_need_no_memory(void **state)
 {
 	struct fixture *fixture = *state;
@@ -411,6 +468,9 @@ static void impossible_options_are_refused(void **state)
 	assert_not_opened(fixture, fixture->geometry, with, "ratio");
 	with.cache_ratio = -0.1;
 	assert_not_opened(fixture, fixture->geometry, with, "ratio");
+	with = options;
+	with.hot_share = 1.1;
+	assert_not_opened(fixture, fixture->geometry, with, "hot share");
 	with = options;
 	with.cache_policy = "mru";
 	assert_not_opened(fixture, fixture->geometry, with, "'mru'");
@@ -514,6 +574,8 @@ int main(void)
 		cmocka_unit_test(every_cache_policy),
 		cmocka_unit_test(every_source_cache_and_staging),
 		cmocka_unit_test(figures_do_not_depend_on_the_source),
+		cmocka_unit_test(hot_bundles_are_read_at_opening_only),
+		cmocka_unit_test(hot_bundles_that_cannot_be_read_are_an_error),
 		cmocka_unit_test(impossible_options_are_refused),
 		cmocka_unit_test(layers_beyond_the_file_are_an_error),
 		cmocka_unit_test(mapped_bundles_need_no_memory),
