@@ -7,6 +7,7 @@
 # make modules    build colink.ko against the kernel headers in KDIR (the running kernel's)
 # make bpf        build the BPF programs and their skeletons, for any kernel from 6.1 on
 # make lint       sparse and checkpatch over the module, by the means of KERNEL (6.12-amd64)
+# make bench-cache     what the cache's policies are worth, by simulation
 # make bench-links     what following links is worth beside a page cache, by simulation
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
@@ -165,8 +166,13 @@ vmtest:
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
-$(BUILD)/tests/bench/simulate_links: $(BUILD)/tests/bench/simulate_links.o $(BUILD)/libruntime.a
+simulations := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/simulate_*.c)))
+$(simulations): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libruntime.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+# Documentation/cache.rst. The held-out text is one that placing and frequencies did not see.
+bench-cache: $(BUILD)/tests/bench/simulate_cache $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace
+	$< $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace 4000
 
 # Documentation/commands/load.rst: the tokens are the first of text that placing did not see.
 bench-links: $(BUILD)/tests/bench/simulate_links $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace
@@ -181,8 +187,8 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench-links bench-prefetch bpf check clean demo fuzz lint modules vmtest
+.PHONY: all bench-cache bench-links bench-prefetch bpf check clean demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))
--include $(addsuffix .d,$(unit_programs) $(integration_programs))
+-include $(addsuffix .d,$(unit_programs) $(integration_programs) $(simulations))

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/thread_pool.h"
+#include "storage/cache.h"
 #include "storage/source.h"
 
 /* A text to learn from or to measure on; beyond this it is surely the wrong file. */
@@ -17,6 +18,7 @@ struct engine_options engine_defaults(void)
 	return (struct engine_options){
 		.io = "auto",
 		.cache_ratio = 0.05,
+		.cache_policy = CACHE_DEFAULT_POLICY,
 		.gap_bytes = device_break_even_bytes(DEVICE_COST_UFS4),
 	};
 }
@@ -27,6 +29,10 @@ size_t engine_add_specs(struct engine_options *options, struct option_spec *spec
 		"SOURCE: auto, uring, mmap or pread (auto)" };
 	specs[n++] = (struct option_spec){ "cache-ratio", 0, OPTION_REAL, &options->cache_ratio,
 		"R: share of all bundles kept in DRAM, 0 to 1 (0.05)" };
+	specs[n++] = (struct option_spec){ "cache-policy", 0, OPTION_STRING, &options->cache_policy,
+		"NAME: clock, lru, s3-fifo, linked or forecast (" CACHE_DEFAULT_POLICY ")" };
+	specs[n++] = (struct option_spec){ "cache-hot", 0, OPTION_REAL, &options->cache_hot,
+		"S: share of that kept for the most frequent neurons, 0 to 1 (0)" };
 	specs[n++] = (struct option_spec){ "threads", 't', OPTION_U32, &options->threads,
 		"N: threads that compute (one per CPU)" };
 	specs[n++] = (struct option_spec){ "batch", 0, OPTION_U32, &options->batch,
@@ -51,6 +57,12 @@ int engine_check(const struct command *command, const struct engine_options *opt
 	if (!(options->cache_ratio >= 0 && options->cache_ratio <= 1))
 		return usage_error(command, "--cache-ratio %g: has to be from 0 to 1",
 				   options->cache_ratio);
+	if (!cache_policy_is_known(options->cache_policy))
+		return usage_error(command, "--cache-policy %s: has to be clock, lru, s3-fifo, "
+				   "linked or forecast", options->cache_policy);
+	if (!(options->cache_hot >= 0 && options->cache_hot <= 1))
+		return usage_error(command, "--cache-hot %g: has to be from 0 to 1",
+				   options->cache_hot);
 	if (options->threads > THREAD_POOL_MAX)
 		return usage_error(command, "--threads %u: has to be at most %d",
 				   options->threads, THREAD_POOL_MAX);
@@ -65,6 +77,8 @@ struct bundle_store_options engine_store_options(const struct engine_options *op
 	return (struct bundle_store_options){
 		.source = options->io,
 		.cache_ratio = options->cache_ratio,
+		.cache_policy = options->cache_policy,
+		.hot_share = options->cache_hot,
 		.queue_depth = options->queue_depth,
 		.cost = DEVICE_COST_UFS4,
 		.gap_bytes = options->gap_bytes,
@@ -189,9 +203,10 @@ json_t *engine_io_json(const struct engine *engine, const struct bundle_store_st
 	double tokens = (double)engine->usage->n_tokens;
 	json_t *object;
 
-	object = json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}",
+	object = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}",
 		"source", bundle_store_source_name(store),
 		"detail", bundle_store_describe(store),
+		"cache_policy", bundle_store_cache_policy(store),
 		"reads", (json_int_t)stats->reads,
 		"bytes", (json_int_t)stats->bytes,
 		"wanted_bytes", (json_int_t)stats->wanted_bytes,

@@ -11,18 +11,20 @@
 struct engine_options {
 	const char *io;
 	double cache_ratio;
+	const char *cache_policy;
+	double cache_hot; /* share of the cache */
 	uint32_t threads;
 	uint32_t batch;
 	uint32_t queue_depth;
 	uint64_t gap_bytes;
 };
 
-/* Defaults: io auto, 5 % of the bundles in DRAM, gaps up to the device cost's break-even. */
+/* Defaults: io auto, 5 % of the bundles in DRAM, by the default policy, gaps up to the device cost's break-even. */
 struct engine_options engine_defaults(void);
 
 /* Append the specs of these options to `specs`; returns the new count. */
 size_t engine_add_specs(struct engine_options *options, struct option_spec *specs, size_t n);
-#define ENGINE_SPECS 6 /* how many that are */
+#define ENGINE_SPECS 8 /* how many that are */
 
 /* -1, or EXIT_USAGE after one line on what is wrong. */
 int engine_check(const struct command *command, const struct engine_options *options);

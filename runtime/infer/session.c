@@ -103,10 +103,32 @@ static int allocate(struct session *session, struct error *err)
 	return ffn_scratch_create(session->max_batch, &session->ffn_scratch, err);
 }
 
+/* How often each bundle fires, by the file's hints, (n_layers, n_ffn); the caller frees it. */
+static int read_frequencies(const struct model_file *file, float **result, struct error *err)
+{
+	size_t n = file->config.n_ffn;
+	float *frequency = malloc(file->config.n_layers * n * sizeof(*frequency));
+	int ret = 0;
+
+	if (!frequency)
+		return error_no_memory(err, "frequencies");
+	for (uint32_t layer = 0; ret == 0 && layer < file->config.n_layers; layer++)
+		ret = model_file_read(file, model_file_find(file, MODEL_HINT_FREQUENCY, layer),
+				      frequency + layer * n, err);
+	if (ret < 0)
+		free(frequency);
+	else
+		*result = frequency;
+	return ret;
+}
+
 static int open_store(struct session *session, const struct bundle_store_options *options,
 		      struct error *err)
 {
 	const struct model_file *file = session->model->file;
+	struct bundle_store_options with_hints = *options;
+	float *frequency = NULL;
+	int ret = 0;
 	struct bundle_geometry geometry = {
 		.n_layers = file->config.n_layers,
 		.slots = file->config.n_ffn,
@@ -114,7 +136,15 @@ static int open_store(struct session *session, const struct bundle_store_options
 		.offsets = file->bundle_offsets,
 	};
 
-	return bundle_store_open(gguf_path(file->gguf), &geometry, options, &session->store, err);
+	if (options->cache_ratio > 0)
+		ret = read_frequencies(file, &frequency, err);
+	if (ret < 0)
+		return ret;
+	with_hints.frequency = frequency;
+	ret = bundle_store_open(gguf_path(file->gguf), &geometry, &with_hints, &session->store,
+				err);
+	free(frequency);
+	return ret;
 }
 
 int session_open(const struct model *model, const struct session_options *options,

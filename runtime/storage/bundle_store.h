@@ -42,6 +42,14 @@ struct bundle_geometry {
 struct bundle_store_options {
 	const char *source; /* see source_open() */
 	double cache_ratio; /* share of all bundles kept in DRAM, 0 to 1 */
+	const char *cache_policy; /* see storage/cache.h; NULL: CACHE_DEFAULT_POLICY */
+	/*
+	 * Share of the cache, 0 to 1, that holds the bundles with the highest frequencies:
+	 * they are read at opening, which the stats do not count, and stay.
+	 */
+	double hot_share;
+	/* (n_layers, slots): see struct cache_options; NULL: not known, and nothing is hot */
+	const float *frequency;
 	uint64_t staging_bytes; /* for each of the two layers in flight; 0: up to 64 MiB */
 	uint32_t queue_depth; /* 0: 256 */
 	struct device_cost cost;
@@ -84,7 +92,10 @@ void bundle_store_close(struct bundle_store *store);
 const char *bundle_store_source_name(const struct bundle_store *store);
 const char *bundle_store_describe(const struct bundle_store *store);
 
-/* Bytes of DRAM held for staging and cache. */
+/* Name of the cache's policy. */
+const char *bundle_store_cache_policy(const struct bundle_store *store);
+
+/* Bytes of DRAM held for staging and cache, tables of the cache included. */
 uint64_t bundle_store_memory(const struct bundle_store *store);
 
 /*

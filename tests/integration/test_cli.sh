@@ -27,6 +27,10 @@ check 'an unknown letter within a word is named' \
 	misused 'unknown option -x ' "$COLINK" run "$linked" -xyz
 check 'an infinite temperature' misused '--temp inf' "$COLINK" run "$linked" -p a --temp inf
 check 'a top-p of 0' misused '--top-p 0' "$COLINK" run "$linked" -p a --top-p 0
+check 'a cache policy that is not there' misused '--cache-policy mru' \
+	"$COLINK" run "$linked" -p a --cache-policy mru
+check 'more hot than there is cache' misused '--cache-hot 1.5' \
+	"$COLINK" run "$linked" -p a --cache-hot 1.5
 check 'a cache larger than all' misused '--cache-ratio 2' \
 	"$COLINK" run "$linked" -p a --cache-ratio 2
 
@@ -136,7 +140,7 @@ resident=$("$COLINK" info "$linked" --json | jq .resident_bytes)
 "$COLINK" run "$linked" -p a -n 2 --json --cache-ratio 1 --io mmap >"$work/cache.json"
 check 'run tells the DRAM that it needs' holds ".dram_bytes >= $resident" "$work/no-cache.json"
 check 'with it that of the cache' holds \
-	".dram_bytes == $(jq .dram_bytes "$work/no-cache.json") + 6 * 2048 * 1024" \
+	".dram_bytes == $(jq .dram_bytes "$work/no-cache.json") + 6 * 2048 * (1024 + 8)" \
 	"$work/cache.json"
 
 head -c 1800 "$model/heldout.txt" >"$work/short.txt"

@@ -32,6 +32,15 @@ for source in $sources; do
 		done
 	done
 done
+for policy in clock lru s3-fifo linked forecast; do
+	for ratio in 0.01 0.05 0.5; do
+		for hot in 0 0.5 1; do
+			check "same tokens: $policy, cache ratio $ratio, $hot of it hot" same_tokens \
+				--cache-policy $policy --cache-ratio $ratio --cache-hot $hot
+		done
+	done
+	check "the policy is told: $policy" holds ".io.cache_policy == \"$policy\"" "$work/run.json"
+done
 for option in '--batch 1' '--batch 5' '--gap 0' '--gap 100000000' '--queue-depth 1'; do
 	# shellcheck disable=SC2086
 	check "same tokens: $option" same_tokens --io auto $option
@@ -77,6 +86,11 @@ check 'no cache, no hits' holds '.io.cache_hit_share == 0' "$work/pread.json"
 run --cache-ratio 1 --io pread >"$work/cached.json"
 check 'a full cache reads less' \
 	test "$(jq .io.bytes "$work/cached.json")" -lt "$(jq .io.bytes "$work/pread.json")"
+run --cache-ratio 0.5 --io pread >"$work/cold.json"
+run --cache-ratio 0.5 --cache-hot 1 --io pread >"$work/hot.json"
+check 'hot neurons are found from the first token on' \
+	holds ".io.cache_hit_share > $(jq .io.cache_hit_share "$work/cold.json") and
+		.io.bytes < $(jq .io.bytes "$work/cold.json")" "$work/hot.json"
 run --gap 0 --cache-ratio 0 --io pread >"$work/plain.json"
 check 'without collapse only what is wanted is read' \
 	holds '.io.bytes == .io.wanted_bytes and .ffn_read_share <= .ffn_wanted_share' \
