@@ -44,7 +44,7 @@ LDFLAGS = -pthread
 LDLIBS = -lbpf -ljansson -lpcre2-8 -luring -lxxhash -lzip -llapacke -llapack -lblas -lm
 
 # Everything below cli/, in the order in which rooms may depend on each other.
-runtime_rooms = base model placement kernel storage infer bench
+runtime_rooms = base model placement kernel storage infer synth bench
 runtime_sources := $(sort $(foreach room,$(runtime_rooms),$(wildcard runtime/$(room)/*.c)))
 runtime_objects := $(runtime_sources:%.c=$(BUILD)/%.o)
 cli_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard runtime/cli/*.c)))
