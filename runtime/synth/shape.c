@@ -19,7 +19,7 @@ static const struct model_shape shapes[] = {
 	{
 		.name = "opt-350m", .d_model = 1024, .n_ffn = 4096, .n_layers = 24,
 		.n_matrices = 2, .n_heads = 16, .n_kv_heads = 16, .n_vocab = 50272,
-		.d_embed = 512, OPT_GROWTH,
+		.d_embed = 512, .post_norm = true, OPT_GROWTH,
 		.activity = { .active_share = 0.095, .frequency_spread = 4, .mood_spread = 1.5,
 			      .cluster_neurons = 4, .member = 0.88, .persistence = 0.3 },
 	},

@@ -7,6 +7,7 @@
 #ifndef COLINK_SYNTH_SHAPE_H
 #define COLINK_SYNTH_SHAPE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "synth/synth_activity.h"
@@ -21,6 +22,7 @@ struct model_shape {
 	uint32_t n_kv_heads;
 	uint32_t n_vocab;
 	uint32_t d_embed; /* width of the token embedding */
+	bool post_norm; /* norms after attention and FFN, and none at the end */
 	/* What the shares of active neurons in the first and the last layer are, of the mean. */
 	double first_layer_share, last_layer_share;
 	struct synth_parameters activity; /* the active share is the mean over layers */

@@ -32,17 +32,24 @@ struct writing {
 
 static struct model_config config_of(const struct model_shape *shape)
 {
+	const bool gated = shape->n_matrices == 3;
+
 	return (struct model_config){
+		.architecture = gated ? MODEL_LLAMA : MODEL_OPT,
 		.n_layers = shape->n_layers,
 		.d_model = shape->d_model,
 		.d_embed = shape->d_embed,
 		.n_ffn = shape->n_ffn,
 		.n_heads = shape->n_heads,
+		.n_kv_heads = shape->n_kv_heads,
 		.n_vocab = shape->n_vocab,
 		.n_context = CONTEXT,
 		.norm_epsilon = 1e-5f,
-		.final_norm = true,
-		.tied = true,
+		.post_norm = shape->post_norm,
+		.final_norm = !shape->post_norm,
+		.tied = !gated,
+		.rope_theta = gated ? 10000 : 0,
+		.activation = MODEL_RELU,
 	};
 }
 
