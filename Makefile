@@ -9,6 +9,7 @@
 # make lint       sparse and checkpatch over the module, by the means of KERNEL (6.12-amd64)
 # make bench-cache     what the cache's policies are worth, by simulation
 # make bench-links     what following links is worth beside a page cache, by simulation
+# make bench-run-lengths  what synthetic activations are calibrated by
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
@@ -174,6 +175,11 @@ $(simulations): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libruntime.a
 bench-cache: $(BUILD)/tests/bench/simulate_cache $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace
 	$< $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace 4000
 
+# Documentation/synthetic.rst
+bench-run-lengths: $(BUILD)/tests/bench/simulate_run_lengths
+	$< opt-6.7b 2000 300
+	$< llama-2-7b 1000 200
+
 # Documentation/commands/load.rst: the tokens are the first of text that placing did not see.
 bench-links: $(BUILD)/tests/bench/simulate_links $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace
 	$< $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace 200
@@ -187,7 +193,7 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench-cache bench-links bench-prefetch bpf check clean demo fuzz lint modules vmtest
+.PHONY: all bench-cache bench-links bench-prefetch bench-run-lengths bpf check clean demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))

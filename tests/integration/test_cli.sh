@@ -59,6 +59,21 @@ else
 		"$COLINK" stat "$linked" "$linked" --count 1
 fi
 
+check 'synth of no shape' misused 'expected: SHAPE' "$COLINK" synth
+check 'synth of an unknown shape' misused "no shape 'gpt-2'; there are: opt-350m opt-1.3b" \
+	"$COLINK" synth gpt-2 --trace "$work/t"
+check 'synth of nothing' misused '--trace OUT is missing' "$COLINK" synth opt-350m
+for option in '--tokens x' '--tokens -1' '--seed x' '--frobnicate' extra; do
+	# shellcheck disable=SC2086
+	check "synth $option" misused 'see .colink synth --help' \
+		"$COLINK" synth opt-350m --trace "$work/t" $option
+done
+refused 'synth of no tokens' 'no tokens' "$COLINK" synth opt-350m --trace "$work/t" --tokens 0
+check 'synth says what it wrote' grep -q '"shape":"opt-350m","model":null,"trace":".*/t","tokens":40,"seed":3' \
+	<("$COLINK" synth opt-350m --trace "$work/t" --tokens 40 --seed 3 --json)
+check 'and what it wrote can be placed' "$COLINK" place "$work/t" -o "$work/p" --json
+rm -f "$work/t" "$work/p"
+
 check 'no benchmark' misused 'which benchmark' "$COLINK" bench
 check 'an unknown benchmark is named' misused "unknown benchmark 'sleep'" "$COLINK" bench sleep
 check 'benchmarks are listed' grep -q '^  bench touch ' <("$COLINK" bench --help)
