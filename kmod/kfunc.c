@@ -273,7 +273,8 @@ __bpf_kfunc int bpf_colink_fault_reads(u32 region, struct vm_fault *fault)
  *
  * One read brings what is wanted, and nobody has to wake up for it. do_sync_mmap_readahead()
  * has put its window into @ra, from where page_cache_ra_order() takes it; nothing is marked
- * to be read ahead from.
+ * to be read ahead from. Tasks that fault at once on the same open file share @ra: as ever
+ * there, one may read in another's window, and its own page by itself.
  *
  * Return: 0, or -EINVAL for what is no reading around a fault at that page.
  */
