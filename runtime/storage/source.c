@@ -124,6 +124,11 @@ const char *source_describe(const struct source *source)
 	return source->description;
 }
 
+bool source_is_direct(const struct source *source)
+{
+	return source->alignment > 1;
+}
+
 /* Both ends of the range and the start of the room are each moved by less than one unit. */
 size_t source_room(const struct source *source, uint32_t length)
 {

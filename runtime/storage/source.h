@@ -75,6 +75,9 @@ const char *source_name(const struct source *source);
 /* One line on what is in use, e.g. "io_uring, O_DIRECT, registered buffers, depth 64". */
 const char *source_describe(const struct source *source);
 
+/* Reads go past the page cache (O_DIRECT): what they take is the device's time. */
+bool source_is_direct(const struct source *source);
+
 /* Bytes that `room` must have for a read of `length` bytes (0 for mmap). */
 size_t source_room(const struct source *source, uint32_t length);
 

@@ -104,6 +104,8 @@ static struct source *open_or_fail(struct fixture *fixture, const char *name, ui
 
 	assert_ok(source_open(name, fixture->file.path, fixture->arena, ARENA_BYTES, depth, &source,
 			      &err), &err);
+	assert_int_equal(source_is_direct(source),
+			 strstr(source_describe(source), "O_DIRECT") != NULL);
 	return source;
 }
 
