@@ -126,6 +126,9 @@ $(BUILD)/tests/integration/test_faults: TEST_LDFLAGS = $(faulty_calls:%=-Wl,--wr
 # There a file system has no files without names.
 $(BUILD)/tests/unit/test_extent_file: TEST_LDFLAGS = -Wl,--wrap=open
 
+# What waiting for the device has told is what the test says.
+$(BUILD)/tests/unit/test_refined_cost: TEST_LDFLAGS = -Wl,--wrap=device_watch_waited
+
 # They look on while a layer computes, and while a source waits.
 $(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window
 $(BUILD)/tests/unit/test_source_waits: TEST_LDFLAGS = -Wl,--wrap=io_uring_submit \

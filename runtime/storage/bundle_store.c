@@ -30,6 +30,7 @@ struct bundle_store {
 	uint64_t *offsets; /* (n_layers) */
 	struct bundle_request_context context;
 	struct bundle_request requests[LAYERS_IN_FLIGHT];
+	struct device_watch watch; /* context.watch, if the cost is refined */
 	char *arena; /* staging of all requests; NULL when the source needs none */
 	size_t arena_bytes;
 	struct bundle_store_stats stats; /* all but reads and bytes */
@@ -183,6 +184,10 @@ int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
 		bundle_store_close(store);
 		return ret;
 	}
+	if (options->refine_cost) {
+		device_watch_init(&store->watch, options->cost);
+		store->context.watch = &store->watch;
+	}
 	store->context.limits.max_read_bytes =
 		largest_read(store->context.source, half_bytes, geometry->stride);
 	*result = store;
@@ -212,6 +217,14 @@ const char *bundle_store_source_name(const struct bundle_store *store)
 const char *bundle_store_describe(const struct bundle_store *store)
 {
 	return source_describe(store->context.source);
+}
+
+uint64_t bundle_store_cost(const struct bundle_store *store, struct device_cost *cost,
+			   uint64_t *gap_bytes)
+{
+	*cost = store->context.limits.cost;
+	*gap_bytes = store->context.limits.gap_bytes;
+	return store->watch.estimator.observations;
 }
 
 uint64_t bundle_store_memory(const struct bundle_store *store)
@@ -244,6 +257,15 @@ static void count_request(struct bundle_store_stats *stats, const struct bundle_
 	stats->predicted_us += request->plan.predicted_us;
 }
 
+/* Plan by what the estimate is now. */
+static void follow_device(struct bundle_store *store)
+{
+	if (store->watch.estimator.observations == 0)
+		return;
+	store->context.limits.cost = store->watch.estimator.cost;
+	store->context.limits.gap_bytes = device_break_even_bytes(store->watch.estimator.cost);
+}
+
 int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint64_t *wanted,
 			 struct error *err)
 {
@@ -261,6 +283,7 @@ int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint6
 			return error_set(err, -EBUSY,
 					 "layer %u was asked for with %d others in flight", layer,
 					 LAYERS_IN_FLIGHT);
+	follow_device(store);
 	if (bundle_request_start(request, layer, store->offsets[layer], wanted,
 				 &store->failure) < 0)
 		return check_failure(store, err);

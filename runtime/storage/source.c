@@ -186,6 +186,14 @@ int source_wait(struct source *source, const struct source_read *reads, uint32_t
 	return source->ops->wait(source, reads, n_reads, err);
 }
 
+void source_get_finished(const struct source *source, uint64_t *reads, uint64_t *bytes)
+{
+	*reads = 0;
+	*bytes = 0;
+	if (source->ops->get_finished)
+		source->ops->get_finished(source, reads, bytes);
+}
+
 int source_get_counts(const struct source *source, struct source_counts *counts,
 		      struct error *err)
 {

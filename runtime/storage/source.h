@@ -98,6 +98,13 @@ int source_submit(struct source *source, struct source_read *reads, uint32_t n_r
 int source_wait(struct source *source, const struct source_read *reads, uint32_t n_reads,
 		struct error *err);
 
+/*
+ * Reads that have been finished since opening, as far as the source has seen that, and their
+ * bytes, with what was read for alignment. Zeros for a source of mapped files, which does not
+ * know. A read that was continued counts once.
+ */
+void source_get_finished(const struct source *source, uint64_t *reads, uint64_t *bytes);
+
 /* What was read since opening. */
 int source_get_counts(const struct source *source, struct source_counts *counts,
 		      struct error *err);

@@ -269,6 +269,9 @@ static void counts_stop_at_the_end_of_the_file(void **state)
 		assert_ok(source_get_counts(source, &counts, &err), &err);
 		assert_int_equal(counts.reads, 1);
 		assert_int_equal(counts.bytes, FILE_BYTES);
+		source_get_finished(source, &counts.reads, &counts.bytes);
+		assert_int_equal(counts.reads, 1);
+		assert_int_equal(counts.bytes, FILE_BYTES);
 		source_close(source);
 	}
 }
