@@ -93,8 +93,7 @@ void device_estimator_observe(struct device_estimator *estimator, uint64_t ios, 
 	best = solve(e);
 	e->cost.a_us = e->unit.a_us * step(e->cost.a_us / e->unit.a_us, best.a_us);
 	e->cost.b_us_per_mib = e->unit.b_us_per_mib *
-			       step(e->cost.b_us_per_mib / e->unit.b_us_per_mib,
-				    best.b_us_per_mib);
+			       step(e->cost.b_us_per_mib / e->unit.b_us_per_mib, best.b_us_per_mib);
 	fade(e, size);
 	e->observations++;
 }

@@ -3,6 +3,7 @@
 #include "storage/device_identity.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -134,9 +135,11 @@ static bool identify_block(const char *sys, dev_t device, uint64_t file_system,
 
 /*
  * "36 35 0:32 / /data rw,noatime shared:1 - btrfs /dev/sda2 rw": proc_pid_mountinfo(5).
- * The type and source of the first mount of that device; the caller frees both.
+ * The type and source of the mount with that id (btrfs has other device numbers here than in
+ * stat(2)), or, where it is not known, of the first of that device. The caller frees both.
  */
-static bool find_mount(const char *proc, dev_t device, char **type, char **source)
+static bool find_mount(const char *proc, const struct device_place *place, char **type,
+		       char **source)
 {
 	char path[PATH_MAX], *line = NULL;
 	bool found = false;
@@ -150,10 +153,11 @@ static bool find_mount(const char *proc, dev_t device, char **type, char **sourc
 		return false;
 	while (!found && getline(&line, &size, mounts) > 0) {
 		const char *rest = strstr(line, " - ");
-		unsigned int major_number, minor_number;
+		unsigned int id, above, below;
 
-		if (rest && sscanf(line, "%*u %*u %u:%u", &major_number, &minor_number) == 2 &&
-		    makedev(major_number, minor_number) == device)
+		if (!rest || sscanf(line, "%u %*u %u:%u", &id, &above, &below) != 3)
+			continue;
+		if (place->mount ? id == place->mount : makedev(above, below) == place->device)
 			found = sscanf(rest, " - %ms %ms", type, source) == 2;
 	}
 	free(line);
@@ -177,15 +181,17 @@ static void identify_mount(const char *sys, const char *type, const char *source
 	set_id(identity, "mount", named);
 }
 
-void device_identity_at(const char *sys, const char *proc, dev_t device, uint64_t file_system,
+void device_identity_at(const char *sys, const char *proc, const struct device_place *place,
 			struct device_identity *identity)
 {
+	uint64_t file_system = place->file_system;
+	dev_t device = place->device;
 	char *type = NULL, *source = NULL;
 
 	*identity = (struct device_identity){ 0 };
 	if (identify_block(sys, device, file_system, identity))
 		return;
-	if (find_mount(proc, device, &type, &source)) {
+	if (find_mount(proc, place, &type, &source)) {
 		identify_mount(sys, type, source, file_system, identity);
 	} else {
 		snprintf(identity->name, sizeof(identity->name), "%u:%u", major(device),
@@ -198,14 +204,18 @@ void device_identity_at(const char *sys, const char *proc, dev_t device, uint64_
 
 int device_identity_of(const char *path, struct device_identity *identity, struct error *err)
 {
-	uint64_t file_system = 0;
+	struct device_place place = { 0 };
 	struct statfs fs;
+	struct statx stx;
 	struct stat st;
 
 	if (stat(path, &st))
 		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	place.device = st.st_dev;
+	if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &stx) == 0 && stx.stx_mask & STATX_MNT_ID)
+		place.mount = stx.stx_mnt_id;
 	if (statfs(path, &fs) == 0)
-		memcpy(&file_system, &fs.f_fsid, sizeof(file_system));
-	device_identity_at("/sys", "/proc", st.st_dev, file_system, identity);
+		memcpy(&place.file_system, &fs.f_fsid, sizeof(place.file_system));
+	device_identity_at("/sys", "/proc", &place, identity);
 	return 0;
 }

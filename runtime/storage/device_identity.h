@@ -35,11 +35,15 @@ struct device_identity {
 /* The device of a file or directory. Fails when there is no such path. Thread-safe. */
 int device_identity_of(const char *path, struct device_identity *identity, struct error *err);
 
-/*
- * The same for a device number, with the roots of /sys and /proc and the id of the file
- * system (statfs(2), f_fsid) given: for tests. Always finds some name.
- */
-void device_identity_at(const char *sys, const char *proc, dev_t device, uint64_t file_system,
+/* What the kernel says of where a file lies. */
+struct device_place {
+	dev_t device; /* stat(2), st_dev */
+	uint64_t mount; /* statx(2), stx_mnt_id (Linux 5.8); 0: not known */
+	uint64_t file_system; /* statfs(2), f_fsid; 0: not known */
+};
+
+/* The same for a place, below roots other than /sys and /proc: for tests. Finds some name. */
+void device_identity_at(const char *sys, const char *proc, const struct device_place *place,
 			struct device_identity *identity);
 
 #endif

@@ -58,12 +58,18 @@ static void add_block(const struct folder *sys, unsigned int minor_number, const
 	free(link);
 }
 
-static struct device_identity identity_of(const struct folder *root, dev_t device)
+static struct device_identity identity_on(const struct folder *root, dev_t device, uint64_t mount)
 {
+	const struct device_place place = { device, mount, FILE_SYSTEM };
 	struct device_identity identity;
 
-	device_identity_at(root->path, root->path, device, FILE_SYSTEM, &identity);
+	device_identity_at(root->path, root->path, &place, &identity);
 	return identity;
+}
+
+static struct device_identity identity_of(const struct folder *root, dev_t device)
+{
+	return identity_on(root, device, 0);
 }
 
 static void a_wwid_names_a_device(void **state)
@@ -155,13 +161,16 @@ static void other_file_systems_are_found_by_their_mount(void **state)
 
 	set_mounts(root, "25 1 0:20 / /proc rw - proc proc rw\n"
 			 "nonsense\n"
-			 "36 35 0:32 / /data rw shared:1 master:2 - nfs4 server:/models rw\n");
+			 "36 35 0:32 / /data rw shared:1 master:2 - nfs4 server:/models rw\n"
+			 "37 35 0:40 /sub /more rw - btrfs /dev/no-such-disk rw\n");
 	identity = identity_of(root, makedev(0, 32));
 	assert_string_equal(identity.id, "mount:nfs4:server:/models");
 	assert_string_equal(identity.name, "server:/models");
 	identity = identity_of(root, makedev(0, 33));
 	assert_string_equal(identity.id, "fsid:0000000000001234");
 	assert_string_equal(identity.name, "0:33");
+	identity = identity_on(root, makedev(0, 41), 37);
+	assert_string_equal(identity.id, "mount:btrfs:/dev/no-such-disk");
 }
 
 static void hostile_names_stay_one_line(void **state)
