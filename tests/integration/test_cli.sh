@@ -36,6 +36,11 @@ refused 'in place, too' '4000 threads' "$COLINK" link "$model" --text "$model/he
 check 'a queue too deep' misused '--queue-depth 9999' \
 	"$COLINK" run "$linked" -p a --queue-depth 9999
 
+check 'an unknown way of cost' misused '--device-cost free: has to be' \
+	"$COLINK" run "$linked" -p a --device-cost free
+check 'a gap that would have to be two' misused '--gap with --device-cost refine' \
+	"$COLINK" eval "$linked" --text "$model/heldout.txt" --gap 0 --device-cost refine
+
 for option in '--interval 0' '--interval -1' '--interval nan' '--interval 1e9' '--interval' \
 	'--count x' '--count -1' '--frobnicate'; do
 	# shellcheck disable=SC2086
