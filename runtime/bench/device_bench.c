@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/median.h"
@@ -16,6 +15,7 @@
 #include "bench/device_file.h"
 #include "storage/device_fit.h"
 #include "storage/source.h"
+#include "storage/staging.h"
 
 #define KIB 1024u
 #define PAGE 4096u
@@ -97,10 +97,11 @@ static int prepare(struct bench *bench, struct error *err)
 		return ret;
 	bench->result->file_bytes = bench->file.bytes;
 	bench->reads = calloc(MOST_READS, sizeof(*bench->reads));
-	bench->arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (!bench->reads || bench->arena == MAP_FAILED)
+	bench->arena = staging_map(ARENA_BYTES);
+	if (!bench->reads || !bench->arena)
 		return error_no_memory(err, "the reads of a benchmark");
+	/* Page faults are no cost of the device. */
+	memset(bench->arena, 1, ARENA_BYTES);
 	random_seed(&bench->random, options->seed);
 	return open_sources(bench, err);
 }
@@ -109,8 +110,7 @@ static void clean_up(struct bench *bench)
 {
 	for (size_t i = 0; i < N_DEPTHS; i++)
 		source_close(bench->sources[i]);
-	if (bench->arena && bench->arena != MAP_FAILED)
-		munmap(bench->arena, ARENA_BYTES);
+	staging_unmap(bench->arena, ARENA_BYTES);
 	free(bench->reads);
 	device_file_close(&bench->file);
 }

@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "storage/bundle_request.h"
+#include "storage/staging.h"
 
 #define LAYERS_IN_FLIGHT 2
 /*
@@ -86,16 +86,16 @@ static int open_source(struct bundle_store *store, const char *path, size_t half
 {
 	uint32_t depth = options->queue_depth ? options->queue_depth : DEFAULT_QUEUE_DEPTH;
 	size_t bytes = 2 * LAYERS_IN_FLIGHT * half_bytes;
-	void *arena = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *arena = staging_map(bytes);
 	int ret;
 
-	if (arena == MAP_FAILED)
+	if (!arena)
 		return error_no_memory(err, "staging; ask for less");
 	store->arena = arena;
 	store->arena_bytes = bytes;
 	ret = source_open(options->source, path, arena, bytes, depth, &store->context.source, err);
 	if (ret == 0 && source_room(store->context.source, 1) == 0) {
-		munmap(arena, bytes);
+		staging_unmap(arena, bytes);
 		store->arena = NULL;
 		store->arena_bytes = 0;
 	}
@@ -203,8 +203,7 @@ void bundle_store_close(struct bundle_store *store)
 	for (size_t i = 0; i < LAYERS_IN_FLIGHT; i++)
 		bundle_request_free(&store->requests[i]);
 	cache_destroy(store->context.cache);
-	if (store->arena)
-		munmap(store->arena, store->arena_bytes);
+	staging_unmap(store->arena, store->arena_bytes);
 	free(store->offsets);
 	free(store);
 }
