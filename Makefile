@@ -7,6 +7,7 @@
 # make modules    build colink.ko against the kernel headers in KDIR (the running kernel's)
 # make bpf        build the BPF programs and their skeletons, for any kernel from 6.1 on
 # make lint       sparse and checkpatch over the module, by the means of KERNEL (6.12-amd64)
+# make bench-device    what an I/O costs on the device under DIR (build/bench), beside fio
 # make bench-links     what following links is worth beside a page cache, by simulation
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
@@ -165,6 +166,11 @@ KERNEL ?= 6.12-amd64
 vmtest:
 	tests/vm/run $(KERNEL) $(TESTS)
 
+DIR ?= $(BUILD)/bench
+bench-device: all $(BUILD)/demo/linked.gguf
+	@mkdir -p $(DIR)
+	tests/bench/device $(BUILD) $(DIR)
+
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
@@ -184,7 +190,7 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench-links bench-prefetch bpf check clean demo fuzz lint modules vmtest
+.PHONY: all bench-device bench-links bench-prefetch bpf check clean demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))
