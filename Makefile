@@ -8,6 +8,7 @@
 # make bpf        build the BPF programs and their skeletons, for any kernel from 6.1 on
 # make lint       sparse and checkpatch over the module, by the means of KERNEL (6.12-amd64)
 # make bench-cache     what the cache's policies are worth, by simulation
+# make bench-device    what an I/O costs on the device under DIR (build/bench), beside fio
 # make bench-links     what following links is worth beside a page cache, by simulation
 # make bench-run-lengths  what synthetic activations are calibrated by
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
@@ -128,6 +129,9 @@ $(BUILD)/tests/integration/test_faults: TEST_LDFLAGS = $(faulty_calls:%=-Wl,--wr
 # There a file system has no files without names.
 $(BUILD)/tests/unit/test_extent_file: TEST_LDFLAGS = -Wl,--wrap=open
 
+# What waiting for the device has told is what the test says.
+$(BUILD)/tests/unit/test_refined_cost: TEST_LDFLAGS = -Wl,--wrap=device_watch_waited
+
 # They look on while a layer computes, and while a source waits.
 $(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window
 $(BUILD)/tests/unit/test_source_waits: TEST_LDFLAGS = -Wl,--wrap=io_uring_submit \
@@ -164,6 +168,11 @@ KERNEL ?= 6.12-amd64
 vmtest:
 	tests/vm/run $(KERNEL) $(TESTS)
 
+DIR ?= $(BUILD)/bench
+bench-device: all $(BUILD)/demo/linked.gguf
+	@mkdir -p $(DIR)
+	tests/bench/device $(BUILD) $(DIR)
+
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
@@ -193,7 +202,8 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench-cache bench-links bench-prefetch bench-run-lengths bpf check clean demo fuzz lint modules vmtest
+.PHONY: all bench-cache bench-device bench-links bench-prefetch bench-run-lengths bpf check clean \
+	demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))

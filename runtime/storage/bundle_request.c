@@ -108,7 +108,9 @@ static int start_window(struct bundle_request *request, struct error *err)
 	uint32_t half = request->n_started % 2;
 	struct bundle_request_window *window = &request->windows[half];
 	const struct bundle_request_window *before = &request->windows[1 - half];
+	const struct bundle_request_context *context = request->context;
 	uint32_t end_bundle = request->n_wanted;
+	int ret;
 
 	*window = (struct bundle_request_window){
 		.first_read = before->end_read,
@@ -123,8 +125,11 @@ static int start_window(struct bundle_request *request, struct error *err)
 	}
 	window->end_bundle = end_bundle;
 	request->n_started++;
-	return source_submit(request->context->source, request->reads + window->first_read,
-			     window->end_read - window->first_read, err);
+	ret = source_submit(context->source, request->reads + window->first_read,
+			    window->end_read - window->first_read, err);
+	if (context->watch)
+		window->submitted = device_mark_now(context->source);
+	return ret;
 }
 
 /* Start windows until both halves are in use or every wanted bundle is in a window. */
@@ -209,11 +214,17 @@ static int wait_for_window(struct bundle_request *request,
 			   const struct bundle_request_window *window, uint64_t *wait_ns,
 			   struct error *err)
 {
+	const struct bundle_request_context *context = request->context;
 	uint64_t before = now_ns();
-	int ret = source_wait(request->context->source, request->reads + window->first_read,
+	int ret = source_wait(context->source, request->reads + window->first_read,
 			      window->end_read - window->first_read, err);
 
 	*wait_ns += now_ns() - before;
+	if (ret == 0 && context->watch && window->end_read > window->first_read) {
+		struct device_mark now = device_mark_now(context->source);
+
+		device_watch_waited(context->watch, &window->submitted, before, &now);
+	}
 	return ret;
 }
 

@@ -9,11 +9,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/bits.h"
 #include "storage/bundle_hot.h"
 #include "storage/bundle_request.h"
+#include "storage/staging.h"
 
 #define LAYERS_IN_FLIGHT 2
 /*
@@ -32,6 +32,7 @@ struct bundle_store {
 	uint64_t *offsets; /* (n_layers) */
 	struct bundle_request_context context;
 	struct bundle_request requests[LAYERS_IN_FLIGHT];
+	struct device_watch watch; /* context.watch, if the cost is refined */
 	char *arena; /* staging of all requests; NULL when the source needs none */
 	size_t arena_bytes;
 	uint32_t n_hot; /* bundles to load at opening */
@@ -91,16 +92,16 @@ static int open_source(struct bundle_store *store, const char *path, size_t half
 {
 	uint32_t depth = options->queue_depth ? options->queue_depth : DEFAULT_QUEUE_DEPTH;
 	size_t bytes = 2 * LAYERS_IN_FLIGHT * half_bytes;
-	void *arena = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *arena = staging_map(bytes);
 	int ret;
 
-	if (arena == MAP_FAILED)
+	if (!arena)
 		return error_no_memory(err, "staging; ask for less");
 	store->arena = arena;
 	store->arena_bytes = bytes;
 	ret = source_open(options->source, path, arena, bytes, depth, &store->context.source, err);
 	if (ret == 0 && source_room(store->context.source, 1) == 0) {
-		munmap(arena, bytes);
+		staging_unmap(arena, bytes);
 		store->arena = NULL;
 		store->arena_bytes = 0;
 	}
@@ -242,6 +243,10 @@ int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
 		bundle_store_close(store);
 		return ret;
 	}
+	if (options->refine_cost) {
+		device_watch_init(&store->watch, options->cost);
+		store->context.watch = &store->watch;
+	}
 	*result = store;
 	return 0;
 }
@@ -255,8 +260,7 @@ void bundle_store_close(struct bundle_store *store)
 	for (size_t i = 0; i < LAYERS_IN_FLIGHT; i++)
 		bundle_request_free(&store->requests[i]);
 	cache_destroy(store->context.cache);
-	if (store->arena)
-		munmap(store->arena, store->arena_bytes);
+	staging_unmap(store->arena, store->arena_bytes);
 	free(store->offsets);
 	free(store);
 }
@@ -274,6 +278,14 @@ const char *bundle_store_describe(const struct bundle_store *store)
 const char *bundle_store_cache_policy(const struct bundle_store *store)
 {
 	return cache_policy_name(store->context.cache);
+}
+
+uint64_t bundle_store_cost(const struct bundle_store *store, struct device_cost *cost,
+			   uint64_t *gap_bytes)
+{
+	*cost = store->context.limits.cost;
+	*gap_bytes = store->context.limits.gap_bytes;
+	return store->watch.estimator.observations;
 }
 
 uint64_t bundle_store_memory(const struct bundle_store *store)
@@ -307,6 +319,15 @@ static void count_request(struct bundle_store_stats *stats, const struct bundle_
 	stats->predicted_us += request->plan.predicted_us;
 }
 
+/* Plan by what the estimate is now. */
+static void follow_device(struct bundle_store *store)
+{
+	if (store->watch.estimator.observations == 0)
+		return;
+	store->context.limits.cost = store->watch.estimator.cost;
+	store->context.limits.gap_bytes = device_break_even_bytes(store->watch.estimator.cost);
+}
+
 int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint64_t *wanted,
 			 struct error *err)
 {
@@ -324,6 +345,7 @@ int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint6
 			return error_set(err, -EBUSY,
 					 "layer %u was asked for with %d others in flight", layer,
 					 LAYERS_IN_FLIGHT);
+	follow_device(store);
 	if (bundle_request_start(request, layer, store->offsets[layer], wanted,
 				 &store->failure) < 0)
 		return check_failure(store, err);
