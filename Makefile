@@ -7,7 +7,10 @@
 # make modules    build colink.ko against the kernel headers in KDIR (the running kernel's)
 # make bpf        build the BPF programs and their skeletons, for any kernel from 6.1 on
 # make lint       sparse and checkpatch over the module, by the means of KERNEL (6.12-amd64)
+# make bench-cache     what the cache's policies are worth, by simulation
+# make bench-device    what an I/O costs on the device under DIR (build/bench), beside fio
 # make bench-links     what following links is worth beside a page cache, by simulation
+# make bench-run-lengths  what synthetic activations are calibrated by
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
@@ -43,7 +46,7 @@ LDFLAGS = -pthread
 LDLIBS = -lbpf -ljansson -lpcre2-8 -luring -lxxhash -lzip -llapacke -llapack -lblas -lm
 
 # Everything below cli/, in the order in which rooms may depend on each other.
-runtime_rooms = base model placement kernel storage infer bench
+runtime_rooms = base model placement kernel storage infer synth bench
 runtime_sources := $(sort $(foreach room,$(runtime_rooms),$(wildcard runtime/$(room)/*.c)))
 runtime_objects := $(runtime_sources:%.c=$(BUILD)/%.o)
 cli_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard runtime/cli/*.c)))
@@ -126,6 +129,9 @@ $(BUILD)/tests/integration/test_faults: TEST_LDFLAGS = $(faulty_calls:%=-Wl,--wr
 # There a file system has no files without names.
 $(BUILD)/tests/unit/test_extent_file: TEST_LDFLAGS = -Wl,--wrap=open
 
+# What waiting for the device has told is what the test says.
+$(BUILD)/tests/unit/test_refined_cost: TEST_LDFLAGS = -Wl,--wrap=device_watch_waited
+
 # They look on while a layer computes, and while a source waits.
 $(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window
 $(BUILD)/tests/unit/test_source_waits: TEST_LDFLAGS = -Wl,--wrap=io_uring_submit \
@@ -162,11 +168,26 @@ KERNEL ?= 6.12-amd64
 vmtest:
 	tests/vm/run $(KERNEL) $(TESTS)
 
+DIR ?= $(BUILD)/bench
+bench-device: all $(BUILD)/demo/linked.gguf
+	@mkdir -p $(DIR)
+	tests/bench/device $(BUILD) $(DIR)
+
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
-$(BUILD)/tests/bench/simulate_links: $(BUILD)/tests/bench/simulate_links.o $(BUILD)/libruntime.a
+simulations := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/simulate_*.c)))
+$(simulations): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libruntime.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+# Documentation/cache.rst. The held-out text is one that placing and frequencies did not see.
+bench-cache: $(BUILD)/tests/bench/simulate_cache $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace
+	$< $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace 4000
+
+# Documentation/synthetic.rst
+bench-run-lengths: $(BUILD)/tests/bench/simulate_run_lengths
+	$< opt-6.7b 2000 300
+	$< llama-2-7b 1000 200
 
 # Documentation/commands/load.rst: the tokens are the first of text that placing did not see.
 bench-links: $(BUILD)/tests/bench/simulate_links $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace
@@ -181,8 +202,9 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench-links bench-prefetch bpf check clean demo fuzz lint modules vmtest
+.PHONY: all bench-cache bench-device bench-links bench-prefetch bench-run-lengths bpf check clean \
+	demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))
--include $(addsuffix .d,$(unit_programs) $(integration_programs))
+-include $(addsuffix .d,$(unit_programs) $(integration_programs) $(simulations))

@@ -13,6 +13,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "bench/nameless_file.h"
+
 #define WRITE_BYTES (UINT64_C(1) << 20)
 
 /* What page number `page` begins with. */
@@ -139,22 +141,6 @@ int extent_file_device_reads(const struct extent_file *file, struct device_reads
 	return 0;
 }
 
-/*
- * A file without a name goes away with the process, however that ends. Where the file
- * system has none (vfat, NFS) it has one for a moment.
- */
-static int open_nameless(const char *directory, const char *path)
-{
-	int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd >= 0 || errno != EOPNOTSUPP)
-		return fd;
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd >= 0)
-		unlink(path);
-	return fd;
-}
-
 /* With one page, before a gigabyte is written for nothing. */
 static int check_file_system(const struct extent_file *file, struct error *err)
 {
@@ -177,7 +163,7 @@ int extent_file_create(const char *directory, uint64_t bytes, struct extent_file
 		file->path = NULL;
 		return error_no_memory(err, "a path");
 	}
-	file->fd = open_nameless(directory, file->path);
+	file->fd = nameless_file_open(directory, file->path);
 	if (file->fd < 0)
 		ret = error_set(err, -errno, "%s: cannot create: %s", file->path, strerror(errno));
 	if (ret == 0) {

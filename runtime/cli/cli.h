@@ -38,6 +38,7 @@ int cmd_pack(const struct command *command, int argc, char **argv);
 int cmd_place(const struct command *command, int argc, char **argv);
 int cmd_run(const struct command *command, int argc, char **argv);
 int cmd_stat(const struct command *command, int argc, char **argv);
+int cmd_synth(const struct command *command, int argc, char **argv);
 int cmd_tokenize(const struct command *command, int argc, char **argv);
 int cmd_trace(const struct command *command, int argc, char **argv);
 int cmd_train(const struct command *command, int argc, char **argv);
@@ -45,6 +46,7 @@ int cmd_unload(const struct command *command, int argc, char **argv);
 int cmd_verify(const struct command *command, int argc, char **argv);
 
 /* The benchmarks that cmd_bench() knows: bench_NAME.c. */
+int bench_device(const struct command *command, int argc, char **argv);
 int bench_prefetch(const struct command *command, int argc, char **argv);
 int bench_touch(const struct command *command, int argc, char **argv);
 

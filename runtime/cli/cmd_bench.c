@@ -6,6 +6,9 @@
 #include "cli/cli.h"
 
 static const struct command benchmarks[] = {
+	{ "bench device", "[PATH] [options]",
+	  "Find what an I/O costs on the device under a path, for the engine to plan with.",
+	  bench_device },
 	{ "bench prefetch", "[options]",
 	  "Time how scattered extents of a file come into the page cache, by each method.",
 	  bench_prefetch },

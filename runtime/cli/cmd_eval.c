@@ -41,14 +41,15 @@ static json_t *layer_shares(const struct usage *usage, bool dense)
 static json_t *eval_json(const struct engine *engine, const struct perplexity *result, bool dense)
 {
 	const struct usage *usage = engine->usage;
-	json_t *object = json_pack("{s:f, s:f, s:I, s:f, s:f, s:o, s:s}",
+	json_t *object = json_pack("{s:f, s:f, s:I, s:f, s:f, s:o, s:s, s:{s:o}}",
 		"perplexity", result->perplexity,
 		"nll", result->nll,
 		"tokens", (json_int_t)result->n_tokens,
 		"ffn_active_share", usage_active_share(usage),
 		"ffn_wanted_share", usage_wanted_share(usage),
 		"layers", layer_shares(usage, dense),
-		"kernels", session_kernels(engine->session));
+		"kernels", session_kernels(engine->session),
+		"io", "device", engine_device_json(engine));
 
 	if (!dense)
 		json_object_set_new(object, "predictor", json_pack("{s:f, s:f, s:i, s:I}",

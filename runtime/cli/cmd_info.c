@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "model/model_file.h"
+#include "model/model_keys.h"
 
 struct sizes {
 	uint64_t file;
@@ -37,9 +38,9 @@ static json_t *info_json(const struct model_file *file, const struct sizes *size
 	char model_id[20];
 
 	snprintf(model_id, sizeof(model_id), "%016" PRIx64, origin->model_id);
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:i, s:s, "
-			 "s:I, s:i, s:I, s:I, s:I, s:I, s:i}",
-		"architecture", "opt",
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:b, "
+			 "s:s, s:f, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i}",
+		"architecture", model_architecture_name(c->architecture),
 		"name", origin->name,
 		"model_id", model_id,
 		"layers", (int)c->n_layers,
@@ -47,10 +48,14 @@ static json_t *info_json(const struct model_file *file, const struct sizes *size
 		"d_embed", (int)c->d_embed,
 		"ffn", (int)c->n_ffn,
 		"heads", (int)c->n_heads,
+		"kv_heads", (int)model_kv_heads(c),
 		"vocab", (int)c->n_vocab,
 		"context", (int)c->n_context,
 		"post_norm", (int)c->post_norm,
 		"tied_embeddings", (int)c->tied,
+		"gated", (int)model_is_gated(c),
+		"activation", model_activation_name(c->activation),
+		"ffn_threshold", (double)c->activation_threshold,
 		"predictor_rank", (int)c->predictor_rank,
 		"placement", origin->placement,
 		"placement_tokens", (json_int_t)origin->placement_tokens,
@@ -62,15 +67,27 @@ static json_t *info_json(const struct model_file *file, const struct sizes *size
 		"alignment", MODEL_ALIGNMENT);
 }
 
+static void show_shape(const struct model_config *c)
+{
+	printf("shape       %u layers, width %u, %u neurons per layer, %u heads", c->n_layers,
+	       c->d_model, c->n_ffn, c->n_heads);
+	if (model_kv_heads(c) != c->n_heads)
+		printf(", %u of keys and values", model_kv_heads(c));
+	if (model_is_gated(c))
+		printf("\nffn         gated, %s", model_activation_name(c->activation));
+	if (c->activation == MODEL_FATRELU)
+		printf(" above %g", (double)c->activation_threshold);
+	putchar('\n');
+}
+
 static void show(const struct model_file *file, const struct sizes *sizes)
 {
 	const struct model_config *c = &file->config;
 	char a[HUMAN_SIZE], b[HUMAN_SIZE], d[HUMAN_SIZE], e[HUMAN_SIZE];
 
-	printf("name        %s (opt, id %016" PRIx64 ")\n", file->origin.name,
-	       file->origin.model_id);
-	printf("shape       %u layers, width %u, %u neurons per layer, %u heads\n", c->n_layers,
-	       c->d_model, c->n_ffn, c->n_heads);
+	printf("name        %s (%s, id %016" PRIx64 ")\n", file->origin.name,
+	       model_architecture_name(c->architecture), file->origin.model_id);
+	show_shape(c);
 	printf("vocabulary  %u tokens, context %u\n", c->n_vocab, c->n_context);
 	printf("placement   %s", file->origin.placement);
 	if (file->origin.placement_tokens)

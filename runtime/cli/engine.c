@@ -2,11 +2,15 @@
 #include "cli/engine.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/thread_pool.h"
+#include "storage/cache.h"
+#include "storage/device_identity.h"
+#include "storage/known_devices.h"
 #include "storage/source.h"
 
 /* A text to learn from or to measure on; beyond this it is surely the wrong file. */
@@ -17,7 +21,9 @@ struct engine_options engine_defaults(void)
 	return (struct engine_options){
 		.io = "auto",
 		.cache_ratio = 0.05,
-		.gap_bytes = device_break_even_bytes(DEVICE_COST_UFS4),
+		.cache_policy = CACHE_DEFAULT_POLICY,
+		.gap_bytes = ENGINE_GAP_BY_COST,
+		.device_cost = "fixed",
 	};
 }
 
@@ -27,6 +33,10 @@ size_t engine_add_specs(struct engine_options *options, struct option_spec *spec
 		"SOURCE: auto, uring, mmap or pread (auto)" };
 	specs[n++] = (struct option_spec){ "cache-ratio", 0, OPTION_REAL, &options->cache_ratio,
 		"R: share of all bundles kept in DRAM, 0 to 1 (0.05)" };
+	specs[n++] = (struct option_spec){ "cache-policy", 0, OPTION_STRING, &options->cache_policy,
+		"NAME: clock, lru, s3-fifo, linked or forecast (" CACHE_DEFAULT_POLICY ")" };
+	specs[n++] = (struct option_spec){ "cache-hot", 0, OPTION_REAL, &options->cache_hot,
+		"S: share of that kept for the most frequent neurons, 0 to 1 (0)" };
 	specs[n++] = (struct option_spec){ "threads", 't', OPTION_U32, &options->threads,
 		"N: threads that compute (one per CPU)" };
 	specs[n++] = (struct option_spec){ "batch", 0, OPTION_U32, &options->batch,
@@ -34,8 +44,15 @@ size_t engine_add_specs(struct engine_options *options, struct option_spec *spec
 	specs[n++] = (struct option_spec){ "queue-depth", 0, OPTION_U32, &options->queue_depth,
 		"N: most reads in flight (256)" };
 	specs[n++] = (struct option_spec){ "gap", 0, OPTION_U64, &options->gap_bytes,
-		"BYTES: read over gaps of at most this (16506)" };
+		"BYTES: read over gaps of at most this (what costs as much as an I/O)" };
+	specs[n++] = (struct option_spec){ "device-cost", 0, OPTION_STRING, &options->device_cost,
+		"HOW: fixed, or refine it by how long reads take (fixed)" };
 	return n;
+}
+
+static bool refines(const struct engine_options *options)
+{
+	return !strcmp(options->device_cost, "refine");
 }
 
 int engine_check(const struct command *command, const struct engine_options *options)
@@ -51,30 +68,71 @@ int engine_check(const struct command *command, const struct engine_options *opt
 	if (!(options->cache_ratio >= 0 && options->cache_ratio <= 1))
 		return usage_error(command, "--cache-ratio %g: has to be from 0 to 1",
 				   options->cache_ratio);
+	if (!cache_policy_is_known(options->cache_policy))
+		return usage_error(command, "--cache-policy %s: has to be clock, lru, s3-fifo, "
+				   "linked or forecast", options->cache_policy);
+	if (!(options->cache_hot >= 0 && options->cache_hot <= 1))
+		return usage_error(command, "--cache-hot %g: has to be from 0 to 1",
+				   options->cache_hot);
 	if (options->threads > THREAD_POOL_MAX)
 		return usage_error(command, "--threads %u: has to be at most %d",
 				   options->threads, THREAD_POOL_MAX);
 	if (options->queue_depth > SOURCE_MAX_QUEUE_DEPTH)
 		return usage_error(command, "--queue-depth %u: has to be at most %d",
 				   options->queue_depth, SOURCE_MAX_QUEUE_DEPTH);
+	if (strcmp(options->device_cost, "fixed") != 0 && !refines(options))
+		return usage_error(command, "--device-cost %s: has to be fixed or refine",
+				   options->device_cost);
+	if (refines(options) && options->gap_bytes != ENGINE_GAP_BY_COST)
+		return usage_error(command, "--gap with --device-cost refine: the gap follows the "
+				   "cost then, give one of the two");
 	return -1;
 }
 
-struct bundle_store_options engine_store_options(const struct engine_options *options)
+struct bundle_store_options engine_store_options(const struct engine_options *options,
+						 struct device_cost cost)
 {
+	uint64_t gap = options->gap_bytes;
+
 	return (struct bundle_store_options){
 		.source = options->io,
 		.cache_ratio = options->cache_ratio,
+		.cache_policy = options->cache_policy,
+		.hot_share = options->cache_hot,
 		.queue_depth = options->queue_depth,
-		.cost = DEVICE_COST_UFS4,
-		.gap_bytes = options->gap_bytes,
+		.cost = cost,
+		.refine_cost = refines(options),
+		.gap_bytes = gap == ENGINE_GAP_BY_COST ? device_break_even_bytes(cost) : gap,
 	};
+}
+
+/* What colink bench device has found, where it was run. */
+static void find_cost(const char *path, struct engine *engine)
+{
+	struct device_identity identity;
+	struct error err;
+	char *table;
+	int ret;
+
+	engine->cost = DEVICE_COST_UFS4;
+	if (device_identity_of(path, &identity, NULL) < 0 || known_devices_path(&table, NULL) < 0)
+		return;
+	ret = known_devices_find(table, identity.id, &engine->cost, NULL, &err);
+	engine->cost_measured = ret == 1;
+	if (ret < 0)
+		fprintf(stderr, "colink: %s; it is ignored\n", err.message);
+	free(table);
 }
 
 int engine_load(const char *path, struct engine *engine, struct error *err)
 {
+	int ret;
+
 	memset(engine, 0, sizeof(*engine));
-	return model_load(path, &engine->model, err);
+	ret = model_load(path, &engine->model, err);
+	if (ret == 0)
+		find_cost(path, engine);
+	return ret;
 }
 
 int engine_start(struct engine *engine, const struct engine_options *options,
@@ -85,7 +143,7 @@ int engine_start(struct engine *engine, const struct engine_options *options,
 		.threads = options->threads,
 		.max_tokens = max_tokens,
 		.max_batch = options->batch,
-		.store = engine_store_options(options),
+		.store = engine_store_options(options, engine->cost),
 	};
 	int ret;
 
@@ -183,15 +241,31 @@ static void add_kernel_counts(json_t *object, const struct engine *engine)
 		"syscr", (json_int_t)(now.syscr - before->syscr)));
 }
 
+json_t *engine_device_json(const struct engine *engine)
+{
+	const char *source = engine->cost_measured ? "measured" : "published";
+	struct device_cost cost;
+	uint64_t gap_bytes;
+
+	if (bundle_store_cost(session_store(engine->session), &cost, &gap_bytes))
+		source = "refined";
+	return json_pack("{s:f, s:f, s:I, s:s}",
+		"a_us", cost.a_us,
+		"b_us_per_mib", cost.b_us_per_mib,
+		"gap_bytes", (json_int_t)gap_bytes,
+		"source", source);
+}
+
 json_t *engine_io_json(const struct engine *engine, const struct bundle_store_stats *stats)
 {
 	const struct bundle_store *store = session_store(engine->session);
 	double tokens = (double)engine->usage->n_tokens;
 	json_t *object;
 
-	object = json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}",
+	object = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}",
 		"source", bundle_store_source_name(store),
 		"detail", bundle_store_describe(store),
+		"cache_policy", bundle_store_cache_policy(store),
 		"reads", (json_int_t)stats->reads,
 		"bytes", (json_int_t)stats->bytes,
 		"wanted_bytes", (json_int_t)stats->wanted_bytes,
@@ -202,6 +276,7 @@ json_t *engine_io_json(const struct engine *engine, const struct bundle_store_st
 		"reads_per_token", per((double)stats->reads, tokens),
 		"predicted_ms_per_token", per(stats->predicted_us * 1e-3, tokens));
 	add_kernel_counts(object, engine);
+	json_object_set_new(object, "device", engine_device_json(engine));
 	return object;
 }
 

@@ -11,33 +11,48 @@
 struct engine_options {
 	const char *io;
 	double cache_ratio;
+	const char *cache_policy;
+	double cache_hot; /* share of the cache */
 	uint32_t threads;
 	uint32_t batch;
 	uint32_t queue_depth;
-	uint64_t gap_bytes;
+	uint64_t gap_bytes; /* or ENGINE_GAP_BY_COST */
+	const char *device_cost; /* "fixed" or "refine" */
 };
 
-/* Defaults: io auto, 5 % of the bundles in DRAM, gaps up to the device cost's break-even. */
+/* No gap was given: it is the break-even of the device cost. */
+#define ENGINE_GAP_BY_COST UINT64_MAX
+
+/*
+ * Defaults: io auto, 5 % of the bundles in DRAM, by the default policy, gaps up to the device
+ * cost's break-even.
+ */
 struct engine_options engine_defaults(void);
 
 /* Append the specs of these options to `specs`; returns the new count. */
 size_t engine_add_specs(struct engine_options *options, struct option_spec *specs, size_t n);
-#define ENGINE_SPECS 6 /* how many that are */
+#define ENGINE_SPECS 9 /* how many that are */
 
 /* -1, or EXIT_USAGE after one line on what is wrong. */
 int engine_check(const struct command *command, const struct engine_options *options);
 
-struct bundle_store_options engine_store_options(const struct engine_options *options);
+struct bundle_store_options engine_store_options(const struct engine_options *options,
+						 struct device_cost cost);
 
 struct engine {
 	struct proc_io before; /* what the kernel had counted when the session was opened */
 	bool kernel_counts; /* that is known */
+	struct device_cost cost; /* what reads are planned by */
+	bool cost_measured; /* on the model's device, by colink bench device; else a phone's */
 	struct model *model;
 	struct session *session;
 	struct usage *usage;
 };
 
-/* First load the model, then open a session that counts its usage; in the end, close. */
+/*
+ * First load the model, and see what is known of its device; then open a session that counts
+ * its usage; in the end, close. Results of no use are told on stderr, and ignored.
+ */
 int engine_load(const char *path, struct engine *engine, struct error *err);
 int engine_start(struct engine *engine, const struct engine_options *options,
 		 enum session_mode mode, uint32_t max_tokens, struct error *err);
@@ -56,6 +71,9 @@ int engine_encode_files(const struct tokenizer *tokenizer, const struct string_l
  * is what /proc/self/io counted for the whole process in the same time.
  */
 json_t *engine_io_json(const struct engine *engine, const struct bundle_store_stats *stats);
+
+/* "device": {...}: by which cost reads were planned in the end. */
+json_t *engine_device_json(const struct engine *engine);
 
 /* Bytes from storage as a share of all bundles, once per token. */
 double engine_read_share(const struct engine *engine, const struct bundle_store_stats *stats);

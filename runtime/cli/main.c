@@ -31,6 +31,8 @@ static const struct command commands[] = {
 	  "Fit a predictor that foretells which neurons will fire.", cmd_train },
 	{ "pack", "MODEL --placement PLACEMENT -o OUT [options]",
 	  "Write a linked model file from a model, a placement and a predictor.", cmd_pack },
+	{ "synth", "SHAPE (-o MODEL | --trace TRACE) [options]",
+	  "Write a model of a known shape with random weights, and traces for it.", cmd_synth },
 	{ "stat", "[FILE ...] [options]",
 	  "Watch what disks and page cache do for models (BPF; root).", cmd_stat },
 	{ "bench", "BENCHMARK [options]", "Measure: see 'colink bench --help'.", cmd_bench },

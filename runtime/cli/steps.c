@@ -25,7 +25,7 @@ static int record(const struct model *model, const struct trace_step *step,
 	struct record_options options = {
 		.threads = step->threads,
 		.inputs = step->inputs,
-		.store = engine_store_options(&defaults),
+		.store = engine_store_options(&defaults, DEVICE_COST_UFS4),
 	};
 	struct progress_bar bar;
 	uint32_t *ids;

@@ -38,21 +38,23 @@ static void attend(const struct attention_job *job, size_t token, size_t head)
 	const struct kernels *kernels = job->compute->kernels;
 	size_t d_head = job->shape->d_head;
 	size_t width = job->shape->n_heads * d_head;
+	size_t kv_width = job->shape->n_kv_heads * d_head;
+	size_t kv_head = head / (job->shape->n_heads / job->shape->n_kv_heads);
 	size_t visible = job->first + token + 1;
 	const float *query = job->queries + token * width + head * d_head;
-	const float *keys = job->keys + head * d_head;
-	const float *values = job->values + head * d_head;
+	const float *keys = job->keys + kv_head * d_head;
+	const float *values = job->values + kv_head * d_head;
 	float *out = job->out + token * width + head * d_head;
 	float *scores = job->scores +
 			(token * job->shape->n_heads + head) * (job->first + job->n_tokens);
 	float scale = 1 / sqrtf((float)d_head);
 
 	for (size_t i = 0; i < visible; i++)
-		scores[i] = scale * kernels->dot_f32(query, keys + i * width, d_head);
+		scores[i] = scale * kernels->dot_f32(query, keys + i * kv_width, d_head);
 	softmax(scores, visible);
 	memset(out, 0, d_head * sizeof(*out));
 	for (size_t i = 0; i < visible; i++)
-		kernels->add_f32(out, scores[i], values + i * width, d_head);
+		kernels->add_f32(out, scores[i], values + i * kv_width, d_head);
 }
 
 static void attend_range(void *arg, size_t begin, size_t end)

@@ -2,11 +2,16 @@
 #include "infer/covariance.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/half.h"
 
 /* A tile of sums: its inputs, 64 x 512 values of two kinds, fit the L2 cache. */
 #define TILE 64
 /* Elements turned round together: a cache line of halves. */
 #define LINE 32
+/* Rows of a covariance that go through a weight matrix together. */
+#define ROW_BLOCK 64
 
 int vector_block_create(size_t width, struct vector_block **result, struct error *err)
 {
@@ -147,4 +152,61 @@ void covariance_centre(double *sums, size_t width, double n, const double *mean_
 	for (size_t i = 0; i < width; i++)
 		for (size_t j = 0; j < width; j++)
 			sums[i * width + j] = sums[i * width + j] / n - mean_x[i] * mean_y[j];
+}
+
+struct variance_job {
+	const uint16_t *weights; /* (n_rows, width) */
+	size_t n_rows;
+	size_t width;
+	const float *products; /* (n_block, n_rows): weights times some rows of a covariance */
+	size_t first; /* of these rows */
+	size_t n_block;
+	double *variances; /* (n_rows) */
+};
+
+static void add_variances(void *arg, size_t begin, size_t end)
+{
+	const struct variance_job *job = arg;
+
+	for (size_t j = begin; j < end; j++) {
+		const uint16_t *row = job->weights + j * job->width + job->first;
+
+		for (size_t r = 0; r < job->n_block; r++)
+			job->variances[j] += (double)f16_to_f32(row[r]) *
+					     job->products[r * job->n_rows + j];
+	}
+}
+
+int covariance_of_rows(const struct compute *compute, const uint16_t *weights, size_t n_rows,
+		       size_t width, const double *covariance, double *variances,
+		       struct error *err)
+{
+	float *block = malloc(ROW_BLOCK * width * sizeof(*block));
+	float *products = malloc(ROW_BLOCK * n_rows * sizeof(*products));
+	struct variance_job job = {
+		.weights = weights,
+		.n_rows = n_rows,
+		.width = width,
+		.products = products,
+		.variances = variances,
+	};
+	int ret = 0;
+
+	if (!block || !products) {
+		ret = error_no_memory(err, "variances of a layer's products");
+		goto out;
+	}
+	memset(variances, 0, n_rows * sizeof(*variances));
+	for (job.first = 0; job.first < width; job.first += ROW_BLOCK) {
+		job.n_block = width - job.first < ROW_BLOCK ? width - job.first : ROW_BLOCK;
+		for (size_t i = 0; i < job.n_block * width; i++)
+			block[i] = (float)covariance[job.first * width + i];
+		linear(compute, products, weights, NULL, block, job.n_block, n_rows, width);
+		thread_pool_run(compute->pool, n_rows, compute_grain(2 * job.n_block),
+				add_variances, &job);
+	}
+out:
+	free(products);
+	free(block);
+	return ret;
 }

@@ -53,4 +53,13 @@ void covariance_mirror(double *sums, size_t width);
 void covariance_centre(double *sums, size_t width, double n, const double *mean_x,
 		       const double *mean_y);
 
+/*
+ * variances[j] (n_rows) = w^T covariance w, w being row j of weights (n_rows, width):
+ * the variance of what the row gives of vectors with this covariance (width, width),
+ * which is symmetric. Fails with -ENOMEM.
+ */
+int covariance_of_rows(const struct compute *compute, const uint16_t *weights, size_t n_rows,
+		       size_t width, const double *covariance, double *variances,
+		       struct error *err);
+
 #endif

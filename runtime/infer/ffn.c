@@ -10,6 +10,8 @@
 #define TILE_SLOTS 256
 /* Slots that share the loads of a token's vector. Neighbours tend to be wanted together. */
 #define GROUP_SLOTS 4
+/* Tokens that share the loads of a bundle; a set of them is one word. */
+#define GROUP_TOKENS 64
 /* Columns of the output that one thread takes at least; a multiple of any vector tile. */
 #define COLUMN_BLOCK 64
 
@@ -61,72 +63,144 @@ static bool wants(const struct tile *tile, size_t token, size_t i)
 	return !wanted || bits_test(wanted, tile->slots[i]);
 }
 
-static bool wants_any(const struct tile *tile, size_t token, size_t begin, size_t end)
+/* Whether every slot is computed for every token, wanted or not. */
+static bool computes_all(const struct ffn_batch *batch)
 {
-	for (size_t i = begin; i < end; i++)
-		if (wants(tile, token, i))
-			return true;
-	return false;
+	return !batch->wanted || batch->measure;
 }
 
-/* up . x for a group of slots and tokens first .. first + n - 1. */
-static void multiply(const struct tile *tile, size_t begin, size_t end, size_t first, size_t n)
-{
-	const struct ffn_batch *batch = tile->batch;
+/*
+ * The products of a row of each of up to GROUP_SLOTS bundles with up to GROUP_TOKENS
+ * tokens: out[t * out_stride + r] = row r . x of token first + t.
+ */
+struct product {
+	const uint16_t *rows[GROUP_SLOTS];
+	size_t n_rows;
+	size_t first;
+	size_t n_tokens;
+	float *out;
+	size_t out_stride;
+};
 
-	/* A bundle starts with its row of the first product. */
-	tile->compute->kernels->dot_rows(tile->activations + first * TILE_SLOTS + begin, TILE_SLOTS,
-					 tile->bundles + begin, end - begin,
-					 batch->x + first * batch->d_model, batch->d_model, n,
-					 batch->d_model);
+/* `row`: which of a bundle's rows. */
+static struct product product_of(const struct tile *tile, size_t slot, size_t n_slots, size_t row)
+{
+	struct product product = { .n_rows = n_slots };
+
+	for (size_t i = 0; i < n_slots; i++)
+		product.rows[i] = tile->bundles[slot + i] + row * tile->batch->d_model;
+	return product;
 }
 
-/* The same for those of up to 64 tokens that want one of the group. */
-static void multiply_wanted(const struct tile *tile, size_t begin, size_t end, size_t first,
-			    size_t n)
+static void multiply(const struct tile *tile, const struct product *product, size_t token,
+		     size_t n_tokens)
 {
-	uint64_t wanting = 0;
+	size_t d = tile->batch->d_model;
 
-	for (size_t t = 0; t < n; t++)
-		wanting |= (uint64_t)wants_any(tile, first + t, begin, end) << t;
+	tile->compute->kernels->dot_rows(product->out + token * product->out_stride,
+					 product->out_stride, product->rows, product->n_rows,
+					 tile->batch->x + (product->first + token) * d, d, n_tokens,
+					 d);
+}
+
+/* For the tokens in `asking`; what others get is not defined. */
+static void multiply_for(const struct tile *tile, const struct product *product, uint64_t asking)
+{
 	/* One by one, a token costs about twice as much: it alone loads the weights. */
-	if (2 * bits_count(&wanting, 1) >= n) {
-		multiply(tile, begin, end, first, n);
+	if (asking && 2 * bits_count(&asking, 1) >= product->n_tokens) {
+		multiply(tile, product, 0, product->n_tokens);
 		return;
 	}
-	for (size_t t = bits_next(&wanting, 64, 0); t < 64; t = bits_next(&wanting, 64, t + 1))
-		multiply(tile, begin, end, first + t, 1);
+	for (size_t t = bits_next(&asking, 64, 0); t < 64; t = bits_next(&asking, 64, t + 1))
+		multiply(tile, product, t, 1);
 }
 
-/* Activations of some slots of the tile: relu(up . x + bias), 0 where nobody asks. */
+/* Whose first product is needed: all tokens', or those' that want a slot of the group. */
+static uint64_t tokens_asking(const struct tile *tile, size_t slot, const struct product *product)
+{
+	bool all = computes_all(tile->batch);
+	uint64_t asking = 0;
+
+	for (size_t t = 0; t < product->n_tokens; t++) {
+		bool any = all;
+
+		for (size_t i = 0; !any && i < product->n_rows; i++)
+			any = wants(tile, product->first + t, slot + i);
+		asking |= (uint64_t)any << t;
+	}
+	return asking;
+}
+
+/* Multiply by what up gives, where the gate is open; closed ones stay 0. */
+static void multiply_by_up(const struct tile *tile, size_t slot, const struct product *gate)
+{
+	struct product up = product_of(tile, slot, gate->n_rows, 1);
+	float out[GROUP_TOKENS * GROUP_SLOTS];
+	uint64_t open = 0;
+
+	up.first = gate->first;
+	up.n_tokens = gate->n_tokens;
+	up.out = out;
+	up.out_stride = GROUP_SLOTS;
+	for (size_t t = 0; t < gate->n_tokens; t++)
+		for (size_t i = 0; i < gate->n_rows; i++)
+			open |= (uint64_t)(gate->out[t * gate->out_stride + i] != 0) << t;
+	multiply_for(tile, &up, open);
+	for (size_t t = 0; t < gate->n_tokens; t++) {
+		for (size_t i = 0; i < gate->n_rows; i++) {
+			float *a = &gate->out[t * gate->out_stride + i];
+			float factor = out[t * GROUP_SLOTS + i];
+
+			if (*a == 0)
+				continue;
+			/* What is not a number must not pass for a neuron that does not fire. */
+			if (tile->batch->form == FFN_GATED_BOTH && factor <= 0)
+				factor = 0;
+			*a *= factor;
+		}
+	}
+}
+
+/* Activations of a few slots for a few tokens; 0 where nobody asks. */
+static void activate_group(const struct tile *tile, size_t slot, size_t n_slots, size_t token,
+			   size_t n_tokens)
+{
+	const struct ffn_batch *batch = tile->batch;
+	struct product first = product_of(tile, slot, n_slots, 0);
+
+	first.first = token;
+	first.n_tokens = n_tokens;
+	first.out = tile->activations + token * TILE_SLOTS + slot;
+	first.out_stride = TILE_SLOTS;
+	multiply_for(tile, &first, tokens_asking(tile, slot, &first));
+	for (size_t t = 0; t < n_tokens; t++) {
+		for (size_t i = 0; i < n_slots; i++) {
+			float *a = &first.out[t * TILE_SLOTS + i];
+
+			if (!computes_all(batch) && !wants(tile, token + t, slot + i)) {
+				*a = 0;
+				continue;
+			}
+			if (batch->up_bias)
+				*a += batch->up_bias[tile->slots[slot + i]];
+			if (!(*a > batch->threshold))
+				*a = 0;
+		}
+	}
+	if (batch->form != FFN_PLAIN)
+		multiply_by_up(tile, slot, &first);
+}
+
+/* Activations of some slots of the tile. */
 static void activate_slots(void *arg, size_t begin, size_t end)
 {
 	const struct tile *tile = arg;
-	const struct ffn_batch *batch = tile->batch;
-	bool all = !batch->wanted || batch->measure;
+	size_t n_tokens = tile->batch->n_tokens;
 
-	for (size_t i = begin; i < end; i += GROUP_SLOTS) {
-		size_t group_end = end - i < GROUP_SLOTS ? end : i + GROUP_SLOTS;
-
-		if (all)
-			multiply(tile, i, group_end, 0, batch->n_tokens);
-		for (size_t t = 0; !all && t < batch->n_tokens; t += 64)
-			multiply_wanted(tile, i, group_end, t,
-					batch->n_tokens - t < 64 ? batch->n_tokens - t : 64);
-	}
-	for (size_t t = 0; t < batch->n_tokens; t++) {
-		float *a = tile->activations + t * TILE_SLOTS;
-
-		for (size_t i = begin; i < end; i++) {
-			if (!all && !wants(tile, t, i)) {
-				a[i] = 0;
-				continue;
-			}
-			a[i] += batch->up_bias[tile->slots[i]];
-			if (!(a[i] > 0))
-				a[i] = 0;
-		}
-	}
+	for (size_t i = begin; i < end; i += GROUP_SLOTS)
+		for (size_t t = 0; t < n_tokens; t += GROUP_TOKENS)
+			activate_group(tile, i, end - i < GROUP_SLOTS ? end - i : GROUP_SLOTS, t,
+				       n_tokens - t < GROUP_TOKENS ? n_tokens - t : GROUP_TOKENS);
 }
 
 /* The slots that fired for a token and that it wanted, as inputs of add_rows(). */
@@ -134,13 +208,15 @@ static size_t gather(const struct tile *tile, size_t token, float *a, const uint
 {
 	const struct ffn_batch *batch = tile->batch;
 	const float *activations = tile->activations + token * TILE_SLOTS;
+	/* A bundle ends with its column of the output's matrix. */
+	size_t column = (batch->form == FFN_PLAIN ? 1 : 2) * batch->d_model;
 	size_t n = 0;
 
 	for (size_t i = 0; i < tile->count; i++) {
 		if (activations[i] == 0 || !wants(tile, token, i))
 			continue;
 		a[n] = activations[i];
-		rows[n] = tile->bundles[i] + batch->d_model; /* the column of the second product */
+		rows[n] = tile->bundles[i] + column;
 		n++;
 	}
 	return n;
@@ -151,7 +227,7 @@ static void mark_fired(const struct tile *tile, size_t token)
 	uint64_t *fired = tile->batch->fired + token * bits_words(tile->batch->n_slots);
 
 	for (size_t i = 0; i < tile->count; i++)
-		if (tile->activations[token * TILE_SLOTS + i] > 0)
+		if (tile->activations[token * TILE_SLOTS + i] != 0)
 			bits_set(fired, tile->slots[i]);
 }
 

@@ -78,3 +78,18 @@ void layer_norm(float *out, const float *x, const float *weight, const float *bi
 			out[i] = (x[i] - mean) * scale * weight[i] + bias[i];
 	}
 }
+
+void rms_norm(float *out, const float *x, const float *weight, float epsilon, size_t n_tokens,
+	      size_t n)
+{
+	for (size_t t = 0; t < n_tokens; t++, x += n, out += n) {
+		double squares = 0;
+		float scale;
+
+		for (size_t i = 0; i < n; i++)
+			squares += (double)x[i] * x[i];
+		scale = (float)(1 / sqrt(squares / (double)n + epsilon));
+		for (size_t i = 0; i < n; i++)
+			out[i] = x[i] * scale * weight[i];
+	}
+}

@@ -29,4 +29,8 @@ void linear(const struct compute *compute, float *out, const uint16_t *weights, 
 void layer_norm(float *out, const float *x, const float *weight, const float *bias, float epsilon,
 		size_t n_tokens, size_t n);
 
+/* RMSNorm (arXiv 1910.07467), likewise: no mean is subtracted and nothing added. */
+void rms_norm(float *out, const float *x, const float *weight, float epsilon, size_t n_tokens,
+	      size_t n);
+
 #endif

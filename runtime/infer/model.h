@@ -13,15 +13,18 @@
 #include "model/model_file.h"
 #include "model/tokenizer.h"
 
-/* Shapes are (rows, columns), row-major; halves are f16. "By slot": as on flash. */
+/*
+ * Shapes are (rows, columns), row-major; halves are f16. "By slot": as on flash.
+ * What the model's architecture does not have is NULL: all biases of Llama.
+ */
 struct layer_weights {
 	const float *attn_norm_weight; /* (d_model) */
 	const float *attn_norm_bias;
-	const uint16_t *attn_q; /* (d_model, d_model), likewise k, v, out */
-	const uint16_t *attn_k;
+	const uint16_t *attn_q; /* (d_model, d_model), likewise out */
+	const uint16_t *attn_k; /* (model_kv_width(), d_model), likewise v */
 	const uint16_t *attn_v;
 	const uint16_t *attn_out;
-	const float *attn_q_bias; /* (d_model), likewise k, v, out */
+	const float *attn_q_bias; /* as many as rows, likewise k, v, out */
 	const float *attn_k_bias;
 	const float *attn_v_bias;
 	const float *attn_out_bias;
@@ -40,7 +43,7 @@ struct model {
 	struct model_config config;
 	struct tokenizer *tokenizer;
 	const uint16_t *token_embedding; /* (n_vocab, d_embed) */
-	const uint16_t *position_embedding; /* (n_context, d_model) */
+	const uint16_t *position_embedding; /* (n_context, d_model), or NULL */
 	const uint16_t *project_in; /* (d_model, d_embed), or NULL */
 	const uint16_t *project_out; /* (d_embed, d_model), or NULL */
 	const float *output_norm_weight; /* (d_model), or NULL */

@@ -12,8 +12,6 @@
 #include "base/half.h"
 #include "infer/covariance.h"
 
-/* Rows of the error covariance that go through W together. */
-#define ROW_BLOCK 64
 /*
  * About the variance that rounding `down` and `up` to f16 adds to a score, in units
  * of the score's own: each entry is off by up to 2^-11 of itself, evenly spread.
@@ -207,57 +205,6 @@ static int map_to_neurons(const struct compute *compute, struct work *work, stru
 	return 0;
 }
 
-struct variance_job {
-	const struct regression *in;
-	const float *products; /* (n_rows, n_neurons): W times some rows of a covariance */
-	size_t first_row;
-	size_t n_rows;
-	double *variances; /* (n_neurons) */
-};
-
-static void add_variances(void *arg, size_t begin, size_t end)
-{
-	const struct variance_job *job = arg;
-	size_t n = job->in->n_neurons, d = job->in->width;
-
-	for (size_t j = begin; j < end; j++) {
-		const uint16_t *weights = job->in->weights + j * d + job->first_row;
-
-		for (size_t r = 0; r < job->n_rows; r++)
-			job->variances[j] +=
-				(double)f16_to_f32(weights[r]) * job->products[r * n + j];
-	}
-}
-
-/* variances[j] = w_j^T covariance w_j, for the rows w_j of W. */
-static int neuron_variances(const struct compute *compute, const struct regression *in,
-			    const double *covariance, double *variances, struct error *err)
-{
-	float *rows = malloc(ROW_BLOCK * in->width * sizeof(*rows));
-	float *products = malloc(ROW_BLOCK * in->n_neurons * sizeof(*products));
-	struct variance_job job = { .in = in, .products = products, .variances = variances };
-	int ret = 0;
-
-	if (!rows || !products) {
-		ret = error_no_memory(err, "matrices of a regression");
-		goto out;
-	}
-	memset(variances, 0, in->n_neurons * sizeof(*variances));
-	for (size_t row = 0; row < in->width; row += ROW_BLOCK) {
-		job.first_row = row;
-		job.n_rows = in->width - row < ROW_BLOCK ? in->width - row : ROW_BLOCK;
-		narrow(rows, covariance + row * in->width, job.n_rows * in->width);
-		linear(compute, products, in->weights, NULL, rows, job.n_rows, in->n_neurons,
-		       in->width);
-		thread_pool_run(compute->pool, in->n_neurons, compute_grain(2 * job.n_rows),
-				add_variances, &job);
-	}
-out:
-	free(products);
-	free(rows);
-	return ret;
-}
-
 static int estimate_errors(const struct compute *compute, const struct work *work, float *error_sd,
 			   struct error *err)
 {
@@ -267,7 +214,8 @@ static int estimate_errors(const struct compute *compute, const struct work *wor
 
 	if (!variances)
 		return error_no_memory(err, "matrices of a regression");
-	ret = neuron_variances(compute, in, work->product, variances, err);
+	ret = covariance_of_rows(compute, in->weights, in->n_neurons, in->width, work->product,
+				 variances, err);
 	for (size_t j = 0; ret == 0 && j < in->n_neurons; j++) {
 		double explained = 0; /* what `down` gives has variance 1 in each dimension */
 

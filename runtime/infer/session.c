@@ -10,6 +10,7 @@
 #include "infer/attention.h"
 #include "infer/ffn.h"
 #include "infer/predict.h"
+#include "infer/rope.h"
 
 #define DEFAULT_BATCH 256
 
@@ -24,16 +25,17 @@ struct session {
 	uint32_t position; /* tokens before the current batch */
 	uint32_t n_batch; /* tokens of the last batch */
 
-	/* B: max_batch, P: max_tokens, d: d_model, W: bits_words(n_ffn) */
+	/* B: max_batch, P: max_tokens, d: d_model, kv: model_kv_width(), W: bits_words(n_ffn) */
 	float *memory; /* behind all the floats below */
 	uint64_t memory_bytes;
-	float *keys; /* (n_layers, P, d) */
-	float *values; /* (n_layers, P, d) */
+	float *keys; /* (n_layers, P, kv); as turned, where positions are rotary */
+	float *values; /* (n_layers, P, kv) */
 	float *x; /* (B, d): the residual stream */
 	float *normed; /* (B, d) */
 	float *queries; /* (B, d) */
 	float *mixed; /* (B, d): what attention or FFN adds */
 	float *embedded; /* (B, d_embed) */
+	float *turns; /* (B, model_head_width()): rotary positions of the batch */
 	float *scores; /* (B, n_heads, P) */
 	float *predictor_scratch;
 	uint64_t *bits; /* behind the sets below */
@@ -52,12 +54,18 @@ static float *take(float *base, size_t *used, size_t count)
 	return taken;
 }
 
+static bool has_rotary_positions(const struct model_config *config)
+{
+	return config->rope_theta > 0;
+}
+
 /* Called twice: with base NULL for the size, then to place the arrays. Returns floats used. */
 static size_t place_arrays(struct session *session, float *base)
 {
 	const struct model_config *config = &session->model->config;
 	size_t batch = session->max_batch, d = config->d_model;
-	size_t cache = (size_t)config->n_layers * session->max_tokens * d;
+	size_t cache = (size_t)config->n_layers * session->max_tokens * model_kv_width(config);
+	size_t turns = has_rotary_positions(config) ? batch * model_head_width(config) : 0;
 	size_t used = 0;
 
 	session->keys = take(base, &used, cache);
@@ -67,6 +75,7 @@ static size_t place_arrays(struct session *session, float *base)
 	session->queries = take(base, &used, batch * d);
 	session->mixed = take(base, &used, batch * d);
 	session->embedded = take(base, &used, batch * config->d_embed);
+	session->turns = take(base, &used, turns);
 	session->scores = take(base, &used, batch * config->n_heads * session->max_tokens);
 	session->predictor_scratch = take(base, &used, predict_scratch_size(config, batch));
 	return used;
@@ -94,10 +103,32 @@ static int allocate(struct session *session, struct error *err)
 	return ffn_scratch_create(session->max_batch, &session->ffn_scratch, err);
 }
 
+/* How often each bundle fires, by the file's hints, (n_layers, n_ffn); the caller frees it. */
+static int read_frequencies(const struct model_file *file, float **result, struct error *err)
+{
+	size_t n = file->config.n_ffn;
+	float *frequency = malloc(file->config.n_layers * n * sizeof(*frequency));
+	int ret = 0;
+
+	if (!frequency)
+		return error_no_memory(err, "frequencies");
+	for (uint32_t layer = 0; ret == 0 && layer < file->config.n_layers; layer++)
+		ret = model_file_read(file, model_file_find(file, MODEL_HINT_FREQUENCY, layer),
+				      frequency + layer * n, err);
+	if (ret < 0)
+		free(frequency);
+	else
+		*result = frequency;
+	return ret;
+}
+
 static int open_store(struct session *session, const struct bundle_store_options *options,
 		      struct error *err)
 {
 	const struct model_file *file = session->model->file;
+	struct bundle_store_options with_hints = *options;
+	float *frequency = NULL;
+	int ret = 0;
 	struct bundle_geometry geometry = {
 		.n_layers = file->config.n_layers,
 		.slots = file->config.n_ffn,
@@ -105,7 +136,15 @@ static int open_store(struct session *session, const struct bundle_store_options
 		.offsets = file->bundle_offsets,
 	};
 
-	return bundle_store_open(gguf_path(file->gguf), &geometry, options, &session->store, err);
+	if (options->cache_ratio > 0)
+		ret = read_frequencies(file, &frequency, err);
+	if (ret < 0)
+		return ret;
+	with_hints.frequency = frequency;
+	ret = bundle_store_open(gguf_path(file->gguf), &geometry, &with_hints, &session->store,
+				err);
+	free(frequency);
+	return ret;
 }
 
 int session_open(const struct model *model, const struct session_options *options,
@@ -208,7 +247,24 @@ uint64_t session_memory(const struct session *session)
 	return session->memory_bytes;
 }
 
-/* x = token embedding (projected, if it is narrower) + position embedding */
+static void add_positions(struct session *session)
+{
+	const struct kernels *kernels = session->compute.kernels;
+	size_t d = session->model->config.d_model;
+
+	for (size_t t = 0; t < session->n_batch; t++) {
+		const uint16_t *position =
+			session->model->position_embedding + (session->position + t) * d;
+
+		kernels->widen(session->normed, position, d);
+		kernels->add_f32(session->x + t * d, 1, session->normed, d);
+	}
+}
+
+/*
+ * x = token embedding (projected, if it is narrower) + position embedding. Rotary
+ * positions are for queries and keys instead.
+ */
 static void embed(struct session *session, const uint32_t *ids)
 {
 	const struct model *model = session->model;
@@ -222,13 +278,24 @@ static void embed(struct session *session, const uint32_t *ids)
 	if (model->project_in)
 		linear(&session->compute, session->x, model->project_in, NULL, tokens,
 		       session->n_batch, d, d_embed);
-	for (size_t t = 0; t < session->n_batch; t++) {
-		const uint16_t *position =
-			model->position_embedding + (session->position + t) * d;
+	if (model->position_embedding)
+		add_positions(session);
+	if (has_rotary_positions(&model->config))
+		rope_turns(session->turns, model->config.rope_theta,
+			   model_head_width(&model->config), session->position,
+			   session->n_batch);
+}
 
-		kernels->widen(session->normed, position, d);
-		kernels->add_f32(session->x + t * d, 1, session->normed, d);
-	}
+/* The model's kind of norm, of vectors of d_model elements; out may be x. */
+static void norm(const struct session *session, float *out, const float *x, const float *weight,
+		 const float *bias, size_t n_tokens)
+{
+	const struct model_config *config = &session->model->config;
+
+	if (config->architecture == MODEL_LLAMA)
+		rms_norm(out, x, weight, config->norm_epsilon, n_tokens, config->d_model);
+	else
+		layer_norm(out, x, weight, bias, config->norm_epsilon, n_tokens, config->d_model);
 }
 
 /* x += what a block computed; post-norm models normalize after that. */
@@ -240,21 +307,35 @@ static void add_to_residual(struct session *session, const float *norm_weight,
 
 	session->compute.kernels->add_f32(session->x, 1, session->mixed, session->n_batch * d);
 	if (config->post_norm)
-		layer_norm(session->x, session->x, norm_weight, norm_bias, config->norm_epsilon,
-			   session->n_batch, d);
+		norm(session, session->x, session->x, norm_weight, norm_bias, session->n_batch);
 }
 
 /* The input of a block: x, normalized first unless the model does it afterwards. */
 static const float *block_input(struct session *session, const float *norm_weight,
 				const float *norm_bias)
 {
-	const struct model_config *config = &session->model->config;
-
-	if (config->post_norm)
+	if (session->model->config.post_norm)
 		return session->x;
-	layer_norm(session->normed, session->x, norm_weight, norm_bias, config->norm_epsilon,
-		   session->n_batch, config->d_model);
+	norm(session, session->normed, session->x, norm_weight, norm_bias, session->n_batch);
 	return session->normed;
+}
+
+/* Queries of the batch and, for a layer, its keys and values, which stand at `now` of all. */
+static void project(struct session *session, const struct layer_weights *w, size_t now)
+{
+	const struct model_config *config = &session->model->config;
+	const struct compute *compute = &session->compute;
+	size_t n = session->n_batch, d = config->d_model, kv = model_kv_width(config);
+	const float *input = block_input(session, w->attn_norm_weight, w->attn_norm_bias);
+
+	linear(compute, session->queries, w->attn_q, w->attn_q_bias, input, n, d, d);
+	linear(compute, session->keys + now, w->attn_k, w->attn_k_bias, input, n, kv, d);
+	linear(compute, session->values + now, w->attn_v, w->attn_v_bias, input, n, kv, d);
+	if (!has_rotary_positions(config))
+		return;
+	rope_apply(session->queries, session->turns, n, config->n_heads, model_head_width(config));
+	rope_apply(session->keys + now, session->turns, n, model_kv_heads(config),
+		   model_head_width(config));
 }
 
 static void attention_block(struct session *session, uint32_t layer)
@@ -263,17 +344,14 @@ static void attention_block(struct session *session, uint32_t layer)
 	const struct model_config *config = &session->model->config;
 	const struct attention_shape shape = {
 		.n_heads = config->n_heads,
-		.d_head = config->d_model / config->n_heads,
+		.n_kv_heads = model_kv_heads(config),
+		.d_head = model_head_width(config),
 	};
 	const struct compute *compute = &session->compute;
-	size_t n = session->n_batch, d = config->d_model;
-	size_t past = (size_t)layer * session->max_tokens * d;
-	size_t now = past + session->position * d;
-	const float *input = block_input(session, w->attn_norm_weight, w->attn_norm_bias);
+	size_t n = session->n_batch, d = config->d_model, kv = model_kv_width(config);
+	size_t past = (size_t)layer * session->max_tokens * kv;
 
-	linear(compute, session->queries, w->attn_q, w->attn_q_bias, input, n, d, d);
-	linear(compute, session->keys + now, w->attn_k, w->attn_k_bias, input, n, d, d);
-	linear(compute, session->values + now, w->attn_v, w->attn_v_bias, input, n, d, d);
+	project(session, w, past + session->position * kv);
 	attention(compute, &shape, session->normed, session->queries, session->keys + past,
 		  session->values + past, session->scores, session->position, n);
 	linear(compute, session->mixed, w->attn_out, w->attn_out_bias, session->normed, n, d, d);
@@ -318,14 +396,34 @@ static int observe(struct session *session, uint32_t layer, const float *input, 
 	return session->observer->layer(session->observer, &event, err);
 }
 
+static enum ffn_form ffn_form(const struct model_config *config)
+{
+	if (!model_is_gated(config))
+		return FFN_PLAIN;
+	return config->activation == MODEL_RELU_BOTH ? FFN_GATED_BOTH : FFN_GATED;
+}
+
+/* What the FFN's sum starts from. */
+static void clear_mixed(struct session *session, const float *bias)
+{
+	size_t n = session->n_batch, d = session->model->config.d_model;
+
+	if (!bias)
+		memset(session->mixed, 0, n * d * sizeof(float));
+	for (size_t t = 0; bias && t < n; t++)
+		memcpy(session->mixed + t * d, bias, d * sizeof(float));
+}
+
 static int ffn_block(struct session *session, uint32_t layer, struct error *err)
 {
 	const struct model_config *config = &session->model->config;
 	const struct layer_weights *w = &session->model->layers[layer];
-	size_t n = session->n_batch, d = config->d_model;
+	size_t n = session->n_batch;
 	struct ffn_batch batch = {
+		.form = ffn_form(config),
+		.threshold = config->activation_threshold,
 		.n_tokens = n,
-		.d_model = d,
+		.d_model = config->d_model,
 		.n_slots = config->n_ffn,
 		.up_bias = w->ffn_up_bias,
 		.wanted = session->mode == SESSION_DENSE ? NULL : session->wanted[layer % 2],
@@ -344,8 +442,7 @@ static int ffn_block(struct session *session, uint32_t layer, struct error *err)
 	if (ret < 0)
 		return ret;
 	memset(session->fired, 0, n * bits_words(config->n_ffn) * sizeof(session->fired[0]));
-	for (size_t t = 0; t < n; t++)
-		memcpy(session->mixed + t * d, w->ffn_down_bias, d * sizeof(float));
+	clear_mixed(session, w->ffn_down_bias);
 	while ((ret = bundle_store_next(session->store, layer, &window, err)) > 0)
 		ffn_window(&session->compute, &batch, &window, session->ffn_scratch);
 	if (ret == 0)
@@ -388,8 +485,8 @@ void session_logits(struct session *session, uint32_t first, uint32_t count, flo
 	const float *hidden = session->x + first * d;
 
 	if (config->final_norm) {
-		layer_norm(session->normed, hidden, model->output_norm_weight,
-			   model->output_norm_bias, config->norm_epsilon, count, d);
+		norm(session, session->normed, hidden, model->output_norm_weight,
+		     model->output_norm_bias, count);
 		hidden = session->normed;
 	}
 	if (model->project_out) {

@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "infer/regression.h"
 #include "infer/train_calibrate.h"
+#include "infer/train_gain.h"
 #include "infer/train_inputs.h"
 #include "infer/train_private.h"
 #include "infer/train_weights.h"
@@ -74,7 +74,8 @@ static double regression_operations(const struct model_config *config)
 {
 	double d = config->d_model;
 
-	return 24 * d * d * d + 3.0 * config->n_ffn * d * d;
+	/* A gated model's gains need the variance of what `up` gives. */
+	return 24 * d * d * d + (model_is_gated(config) ? 5.0 : 3.0) * config->n_ffn * d * d;
 }
 
 static double all_operations(const struct training *training)
@@ -131,20 +132,22 @@ static int fit_layer(struct training *training, uint32_t layer, struct train_inp
 		ret = train_weights_read(training->model, layer, &weights, err);
 	if (ret < 0)
 		return ret;
-	memcpy(calibration->column_norm + first, weights.column_norm,
-	       config->n_ffn * sizeof(float));
+	ret = train_gain(training, inputs, &weights, calibration->gain + first, err);
+	if (ret < 0)
+		goto out;
 	regression.xx = inputs->xx;
 	regression.xy = inputs->xy;
 	regression.yy = inputs->yy;
 	regression.mean_x = inputs->mean_x;
 	regression.mean_y = inputs->mean_y;
-	regression.weights = weights.up;
-	regression.bias = weights.up_bias;
+	regression.weights = weights.rows;
+	regression.bias = weights.bias;
 	ret = regression_fit(&training->compute, &regression,
 			     &calibration->predictor->layers[layer], calibration->error_sd + first,
 			     err);
-	train_weights_free(&weights);
 	training_advance(training, regression_operations(config));
+out:
+	train_weights_free(&weights);
 	return ret;
 }
 

@@ -9,9 +9,14 @@
  * the one with the least mean squared error of a. It needs covariances of the
  * traced inputs and the layer's weights, no gradient steps and no random start.
  *
+ * Of a gated model, a is what the gate gives, less the activation's threshold: so what
+ * a neuron adds at once when it crosses the threshold is left out, which matters little
+ * as long as the threshold is small.
+ *
  * A neuron is wanted when what it is expected to add, given the score s and the
  * error sd of its regression, exceeds a threshold that all layers share:
- *   |fc2 column| * E[relu(N(s, sd))] > theta
+ *   gain * E[relu(N(s, sd))] > theta
+ * where gain is the length of its column of fc2 (infer/train_gain.h for gated models).
  * E is monotone in s, so this is one threshold on s per neuron, kept in the bias.
  * theta is set on tokens that the regression did not see, such that `ratio` times
  * as many neurons are wanted as fire; fewer only when no more have any chance to.

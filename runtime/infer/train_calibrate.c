@@ -21,7 +21,7 @@ int calibration_create(const struct training *training, struct predictor *predic
 	*calibration = (struct calibration){
 		.predictor = predictor,
 		.error_sd = malloc(n_layers * n * sizeof(float)),
-		.column_norm = malloc(n_layers * n * sizeof(float)),
+		.gain = malloc(n_layers * n * sizeof(float)),
 		.scales = malloc(n * sizeof(struct contribution_scale)),
 		.inputs = malloc(chunk * d * sizeof(uint16_t)),
 		.fired = malloc(chunk * bits_words(n) * sizeof(uint64_t)),
@@ -29,7 +29,7 @@ int calibration_create(const struct training *training, struct predictor *predic
 		.hidden = malloc((size_t)TOKEN_BLOCK * training->rank * sizeof(float)),
 		.scores = malloc(TOKEN_BLOCK * n * sizeof(float)),
 	};
-	if (!calibration->error_sd || !calibration->column_norm || !calibration->scales ||
+	if (!calibration->error_sd || !calibration->gain || !calibration->scales ||
 	    !calibration->inputs || !calibration->fired || !calibration->x ||
 	    !calibration->hidden || !calibration->scores)
 		return error_no_memory(err, "scores of a predictor");
@@ -39,7 +39,7 @@ int calibration_create(const struct training *training, struct predictor *predic
 void calibration_free(struct calibration *calibration)
 {
 	free(calibration->error_sd);
-	free(calibration->column_norm);
+	free(calibration->gain);
 	free(calibration->scales);
 	free(calibration->inputs);
 	free(calibration->fired);
@@ -127,7 +127,7 @@ int train_calibrate_add(struct training *training, struct calibration *calibrati
 	size_t n = calibration->predictor->n_neurons;
 
 	for (size_t j = 0; j < n; j++)
-		calibration->scales[j] = contribution_scale(calibration->column_norm[layer * n + j],
+		calibration->scales[j] = contribution_scale(calibration->gain[layer * n + j],
 							    calibration->error_sd[layer * n + j]);
 	return score_chunks(training, calibration, layer, &visitor.visitor, err);
 }
@@ -144,7 +144,7 @@ void train_calibrate_fold(struct calibration *calibration, uint32_t layer, doubl
 	float *bias = calibration->predictor->layers[layer].bias;
 
 	for (size_t j = 0; j < n; j++) {
-		double value = theta / calibration->column_norm[layer * n + j];
+		double value = theta / calibration->gain[layer * n + j];
 		double threshold = score_expecting(value, calibration->error_sd[layer * n + j]);
 
 		bias[j] = (float)fmax(bias[j] - threshold, NEVER);

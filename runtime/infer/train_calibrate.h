@@ -19,7 +19,7 @@
 struct calibration {
 	struct predictor *predictor;
 	float *error_sd; /* (n_layers, n_ffn): of each score */
-	float *column_norm; /* (n_layers, n_ffn): of fc2 */
+	float *gain; /* (n_layers, n_ffn): what activations are multiplied by, see train_gain.h */
 	struct contribution_histogram *histogram;
 	struct contribution_scale *scales; /* (n_ffn) */
 	uint64_t n_fired; /* of the tokens and layers added */
@@ -35,7 +35,7 @@ int calibration_create(const struct training *training, struct predictor *predic
 		       struct calibration *calibration, struct error *err);
 void calibration_free(struct calibration *calibration);
 
-/* Needs the layer's map, error_sd and column_norm. */
+/* Needs the layer's map, error_sd and gain. */
 int train_calibrate_add(struct training *training, struct calibration *calibration,
 			uint32_t layer, struct error *err);
 

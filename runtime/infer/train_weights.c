@@ -9,9 +9,9 @@
 
 /* As stored: by slot. */
 struct slots {
-	uint16_t *bundles; /* (n_ffn, 2 * d_model) */
-	float *up_bias;	   /* (n_ffn) */
-	uint32_t *neuron;  /* (n_ffn) */
+	uint16_t *bundles; /* (n_ffn, model_bundle_rows() * d_model) */
+	float *bias; /* (n_ffn) */
+	uint32_t *neuron; /* (n_ffn) */
 };
 
 static int read_tensor(const struct model_file *model, enum model_tensor_id id, uint32_t layer,
@@ -23,17 +23,20 @@ static int read_tensor(const struct model_file *model, enum model_tensor_id id, 
 static int read_slots(const struct model_file *model, uint32_t layer, struct slots *slots,
 		      struct error *err)
 {
+	bool gated = model_is_gated(&model->config);
 	size_t n = model->config.n_ffn;
 	int ret;
 
 	slots->bundles = malloc(n * model_bundle_stride(&model->config));
-	slots->up_bias = malloc(n * sizeof(*slots->up_bias));
+	slots->bias = malloc(n * sizeof(*slots->bias));
 	slots->neuron = malloc(n * sizeof(*slots->neuron));
-	if (!slots->bundles || !slots->up_bias || !slots->neuron)
+	if (!slots->bundles || !slots->bias || !slots->neuron)
 		return error_no_memory(err, "a layer's bundles");
 	ret = read_tensor(model, MODEL_BUNDLES, layer, slots->bundles, err);
-	if (ret == 0)
-		ret = read_tensor(model, MODEL_FFN_UP_BIAS, layer, slots->up_bias, err);
+	if (ret == 0 && !gated)
+		ret = read_tensor(model, MODEL_FFN_UP_BIAS, layer, slots->bias, err);
+	for (size_t slot = 0; gated && slot < n; slot++)
+		slots->bias[slot] = -model->config.activation_threshold;
 	if (ret == 0)
 		ret = read_tensor(model, MODEL_HINT_NEURON, layer, slots->neuron, err);
 	return ret;
@@ -42,17 +45,21 @@ static int read_slots(const struct model_file *model, uint32_t layer, struct slo
 static void free_slots(struct slots *slots)
 {
 	free(slots->bundles);
-	free(slots->up_bias);
+	free(slots->bias);
 	free(slots->neuron);
 }
 
 static int allocate(const struct model_config *config, struct train_weights *weights,
 		    struct error *err)
 {
-	weights->up = malloc((size_t)config->n_ffn * config->d_model * sizeof(uint16_t));
-	weights->up_bias = malloc(config->n_ffn * sizeof(float));
+	size_t matrix = (size_t)config->n_ffn * config->d_model * sizeof(uint16_t);
+	bool gated = model_is_gated(config);
+
+	weights->rows = malloc(matrix);
+	weights->bias = malloc(config->n_ffn * sizeof(float));
+	weights->up = gated ? malloc(matrix) : NULL;
 	weights->column_norm = malloc(config->n_ffn * sizeof(float));
-	if (!weights->up || !weights->up_bias || !weights->column_norm)
+	if (!weights->rows || !weights->bias || (gated && !weights->up) || !weights->column_norm)
 		return error_no_memory(err, "a layer's weights");
 	return 0;
 }
@@ -71,6 +78,7 @@ static int order_by_neuron(const struct model_file *model, uint32_t layer,
 			   struct error *err)
 {
 	size_t d = model->config.d_model, n = model->config.n_ffn;
+	size_t rows = model_bundle_rows(&model->config);
 	uint32_t *slot_of = malloc(n * sizeof(*slot_of));
 	int ret;
 
@@ -78,11 +86,13 @@ static int order_by_neuron(const struct model_file *model, uint32_t layer,
 		return error_no_memory(err, "a layer's neurons");
 	ret = model_file_invert(model, layer, slots->neuron, slot_of, err);
 	for (size_t j = 0; j < n && ret == 0; j++) {
-		const uint16_t *bundle = slots->bundles + slot_of[j] * 2 * d;
+		const uint16_t *bundle = slots->bundles + slot_of[j] * rows * d;
 
-		memcpy(weights->up + j * d, bundle, d * sizeof(uint16_t));
-		weights->up_bias[j] = slots->up_bias[slot_of[j]];
-		weights->column_norm[j] = norm(bundle + d, d);
+		memcpy(weights->rows + j * d, bundle, d * sizeof(uint16_t));
+		if (weights->up)
+			memcpy(weights->up + j * d, bundle + d, d * sizeof(uint16_t));
+		weights->bias[j] = slots->bias[slot_of[j]];
+		weights->column_norm[j] = norm(bundle + (rows - 1) * d, d);
 	}
 	free(slot_of);
 	return ret;
@@ -108,8 +118,9 @@ int train_weights_read(const struct model_file *model, uint32_t layer,
 
 void train_weights_free(struct train_weights *weights)
 {
+	free(weights->rows);
 	free(weights->up);
-	free(weights->up_bias);
+	free(weights->bias);
 	free(weights->column_norm);
 	*weights = (struct train_weights){ 0 };
 }

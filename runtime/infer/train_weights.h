@@ -9,9 +9,11 @@
 #include "model/model_file.h"
 
 struct train_weights {
-	uint16_t *up; /* (n_ffn, d_model): fc1 */
-	float *up_bias; /* (n_ffn) */
-	float *column_norm; /* (n_ffn): length of each column of fc2 */
+	/* What decides whether a neuron fires: it does when rows . x + bias > 0. */
+	uint16_t *rows; /* (n_ffn, d_model): fc1, or the gate */
+	float *bias; /* (n_ffn): of fc1; of a gate, what its threshold is below 0 */
+	uint16_t *up; /* (n_ffn, d_model): what the gate's is multiplied by; NULL without a gate */
+	float *column_norm; /* (n_ffn): length of each column of fc2, or down */
 };
 
 /* The caller calls train_weights_free(). */

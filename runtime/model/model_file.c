@@ -9,89 +9,9 @@
 
 #include "base/utf8.h"
 #include "model/gguf_verify.h"
+#include "model/model_keys.h"
 
-#define ARCHITECTURE "opt"
-#define COLINK_VERSION 1
 #define FILE_TYPE_MOSTLY_F16 1
-/* Far beyond any model; keeps products of sizes within 64 bits. */
-#define MAX_EXTENT (1u << 24)
-#define MAX_LAYERS 4096
-
-static int check_extent(const struct gguf *gguf, const char *key, uint32_t value, uint32_t max,
-			struct error *err)
-{
-	if (value >= 1 && value <= max)
-		return 0;
-	return error_set(err, -EINVAL, "%s: key %s: %" PRIu32 " is not from 1 to %" PRIu32,
-			 gguf_path(gguf), key, value, max);
-}
-
-static int read_extents(const struct gguf *gguf, struct model_config *config, struct error *err)
-{
-	const struct {
-		const char *key;
-		uint32_t *value;
-		uint32_t max;
-	} extents[] = {
-		{ ARCHITECTURE ".block_count", &config->n_layers, MAX_LAYERS },
-		{ ARCHITECTURE ".context_length", &config->n_context, MAX_EXTENT },
-		{ ARCHITECTURE ".embedding_length", &config->d_model, MAX_EXTENT },
-		{ ARCHITECTURE ".feed_forward_length", &config->n_ffn, MAX_EXTENT },
-		{ ARCHITECTURE ".attention.head_count", &config->n_heads, MAX_EXTENT },
-		{ ARCHITECTURE ".vocab_size", &config->n_vocab, MAX_EXTENT },
-		{ "colink.embedding_projection", &config->d_embed, MAX_EXTENT },
-	};
-	int ret = 0;
-
-	for (size_t i = 0; i < sizeof(extents) / sizeof(extents[0]) && ret == 0; i++) {
-		ret = gguf_get_u32(gguf, extents[i].key, extents[i].value, err);
-		if (ret == 0)
-			ret = check_extent(gguf, extents[i].key, *extents[i].value, extents[i].max,
-					   err);
-	}
-	if (ret == 0 && config->d_model % config->n_heads)
-		ret = error_set(err, -EINVAL, "%s: %" PRIu32 " heads do not divide a width of %"
-				PRIu32, gguf_path(gguf), config->n_heads, config->d_model);
-	return ret;
-}
-
-static int read_config(const struct gguf *gguf, struct model_config *config, struct error *err)
-{
-	const char *architecture;
-	uint32_t version;
-	int ret;
-
-	ret = gguf_get_string(gguf, "general.architecture", &architecture, err);
-	if (ret == 0)
-		ret = gguf_get_u32(gguf, "colink.version", &version, err);
-	if (ret < 0)
-		return ret;
-	if (strcmp(architecture, ARCHITECTURE) || version != COLINK_VERSION)
-		return error_set(err, -EINVAL, "%s: architecture '%s' in colink version %" PRIu32
-				 ", only '" ARCHITECTURE "' in version %d is supported",
-				 gguf_path(gguf), architecture, version, COLINK_VERSION);
-	ret = read_extents(gguf, config, err);
-	if (ret == 0)
-		ret = gguf_get_f32(gguf, ARCHITECTURE ".attention.layer_norm_epsilon",
-				   &config->norm_epsilon, err);
-	if (ret == 0 && !(config->norm_epsilon > 0 && config->norm_epsilon < 1))
-		ret = error_set(err, -EINVAL,
-				"%s: key " ARCHITECTURE ".attention.layer_norm_epsilon: "
-				"%g is not between 0 and 1",
-				gguf_path(gguf), (double)config->norm_epsilon);
-	if (ret == 0)
-		ret = gguf_get_bool(gguf, "colink.post_norm", &config->post_norm, err);
-	if (ret == 0)
-		ret = gguf_get_bool(gguf, "colink.final_norm", &config->final_norm, err);
-	if (ret == 0)
-		ret = gguf_get_bool(gguf, "colink.tied_embeddings", &config->tied, err);
-	if (ret == 0)
-		ret = gguf_get_u32(gguf, "colink.predictor.rank", &config->predictor_rank, err);
-	if (ret == 0 && config->predictor_rank > MAX_EXTENT)
-		ret = check_extent(gguf, "colink.predictor.rank", config->predictor_rank,
-				   MAX_EXTENT, err);
-	return ret;
-}
 
 /* The whole characters of `text` that fit: it is printed, in JSON too. */
 static void copy_text(char *to, size_t size, const char *text)
@@ -172,7 +92,7 @@ int model_file_open(const char *path, struct model_file **result, struct error *
 		ret = gguf_load_checksums(file->gguf, &checksums, err);
 	free(checksums);
 	if (ret == 0)
-		ret = read_config(file->gguf, &file->config, err);
+		ret = model_keys_read(file->gguf, &file->config, err);
 	if (ret == 0)
 		ret = read_origin(file->gguf, &file->origin, err);
 	if (ret == 0)
@@ -237,22 +157,6 @@ int model_file_invert(const struct model_file *file, uint32_t layer, const uint3
 	return 0;
 }
 
-static void write_config(struct gguf_writer *writer, const struct model_config *config)
-{
-	gguf_writer_u32(writer, ARCHITECTURE ".block_count", config->n_layers);
-	gguf_writer_u32(writer, ARCHITECTURE ".context_length", config->n_context);
-	gguf_writer_u32(writer, ARCHITECTURE ".embedding_length", config->d_model);
-	gguf_writer_u32(writer, ARCHITECTURE ".feed_forward_length", config->n_ffn);
-	gguf_writer_u32(writer, ARCHITECTURE ".attention.head_count", config->n_heads);
-	gguf_writer_f32(writer, ARCHITECTURE ".attention.layer_norm_epsilon", config->norm_epsilon);
-	gguf_writer_u32(writer, ARCHITECTURE ".vocab_size", config->n_vocab);
-	gguf_writer_bool(writer, "colink.final_norm", config->final_norm);
-	gguf_writer_bool(writer, "colink.post_norm", config->post_norm);
-	gguf_writer_u32(writer, "colink.predictor.rank", config->predictor_rank);
-	gguf_writer_bool(writer, "colink.tied_embeddings", config->tied);
-	gguf_writer_u32(writer, "colink.embedding_projection", config->d_embed);
-}
-
 static void write_token(struct gguf_writer *writer, const char *key, uint32_t id)
 {
 	if (id != TOKEN_NONE)
@@ -295,15 +199,16 @@ int model_file_create(const char *path, const struct model_config *config,
 	ret = gguf_writer_create(path, MODEL_ALIGNMENT, &writer, err);
 	if (ret < 0)
 		return ret;
-	gguf_writer_string(writer, "general.architecture", ARCHITECTURE);
+	gguf_writer_string(writer, "general.architecture",
+			   model_architecture_name(config->architecture));
 	gguf_writer_string(writer, "general.name", origin->name);
 	gguf_writer_u32(writer, "general.file_type", FILE_TYPE_MOSTLY_F16);
-	gguf_writer_u32(writer, "colink.version", COLINK_VERSION);
+	gguf_writer_u32(writer, "colink.version", MODEL_FILE_VERSION);
 	*model_id_place = gguf_writer_u64(writer, "colink.model_id", origin->model_id);
 	gguf_writer_string(writer, "colink.placement.method", origin->placement);
 	gguf_writer_u64(writer, "colink.placement.tokens", origin->placement_tokens);
 	gguf_writer_u32(writer, "colink.bundle_stride", model_bundle_stride(config));
-	write_config(writer, config);
+	model_keys_write(writer, config);
 	ret = write_vocabulary(writer, vocabulary, err);
 	if (ret < 0) {
 		gguf_writer_abort(writer);

@@ -10,6 +10,7 @@ enum extent {
 	NONE,
 	D_MODEL,
 	D_EMBED,
+	D_KV,
 	N_FFN,
 	N_VOCAB,
 	N_CONTEXT,
@@ -38,10 +39,10 @@ static const struct form forms[MODEL_TENSOR_IDS] = {
 	[MODEL_ATTN_NORM_BIAS] = { "attn_norm.bias", GGUF_TENSOR_F32, D_MODEL, NONE },
 	[MODEL_ATTN_Q_WEIGHT] = { "attn_q.weight", GGUF_TENSOR_F16, D_MODEL, D_MODEL },
 	[MODEL_ATTN_Q_BIAS] = { "attn_q.bias", GGUF_TENSOR_F32, D_MODEL, NONE },
-	[MODEL_ATTN_K_WEIGHT] = { "attn_k.weight", GGUF_TENSOR_F16, D_MODEL, D_MODEL },
-	[MODEL_ATTN_K_BIAS] = { "attn_k.bias", GGUF_TENSOR_F32, D_MODEL, NONE },
-	[MODEL_ATTN_V_WEIGHT] = { "attn_v.weight", GGUF_TENSOR_F16, D_MODEL, D_MODEL },
-	[MODEL_ATTN_V_BIAS] = { "attn_v.bias", GGUF_TENSOR_F32, D_MODEL, NONE },
+	[MODEL_ATTN_K_WEIGHT] = { "attn_k.weight", GGUF_TENSOR_F16, D_MODEL, D_KV },
+	[MODEL_ATTN_K_BIAS] = { "attn_k.bias", GGUF_TENSOR_F32, D_KV, NONE },
+	[MODEL_ATTN_V_WEIGHT] = { "attn_v.weight", GGUF_TENSOR_F16, D_MODEL, D_KV },
+	[MODEL_ATTN_V_BIAS] = { "attn_v.bias", GGUF_TENSOR_F32, D_KV, NONE },
 	[MODEL_ATTN_OUT_WEIGHT] = { "attn_output.weight", GGUF_TENSOR_F16, D_MODEL, D_MODEL },
 	[MODEL_ATTN_OUT_BIAS] = { "attn_output.bias", GGUF_TENSOR_F32, D_MODEL, NONE },
 	[MODEL_FFN_NORM_WEIGHT] = { "ffn_norm.weight", GGUF_TENSOR_F32, D_MODEL, NONE },
@@ -64,6 +65,8 @@ static uint64_t extent_of(const struct model_config *config, enum extent extent)
 		return config->d_model;
 	case D_EMBED:
 		return config->d_embed;
+	case D_KV:
+		return model_kv_width(config);
 	case N_FFN:
 		return config->n_ffn;
 	case N_VOCAB:
@@ -73,7 +76,7 @@ static uint64_t extent_of(const struct model_config *config, enum extent extent)
 	case RANK:
 		return config->predictor_rank;
 	case BUNDLE:
-		return 2 * (uint64_t)config->d_model;
+		return model_bundle_rows(config) * (uint64_t)config->d_model;
 	case NONE:
 		break;
 	}
@@ -87,8 +90,19 @@ static bool present(const struct model_config *config, enum model_tensor_id id)
 	case MODEL_PROJECT_OUT:
 		return config->d_embed != config->d_model;
 	case MODEL_OUTPUT_NORM_WEIGHT:
-	case MODEL_OUTPUT_NORM_BIAS:
 		return config->final_norm;
+	case MODEL_OUTPUT_NORM_BIAS:
+		return config->final_norm && config->architecture == MODEL_OPT;
+	case MODEL_POSITION_EMBEDDING:
+	case MODEL_ATTN_NORM_BIAS:
+	case MODEL_ATTN_Q_BIAS:
+	case MODEL_ATTN_K_BIAS:
+	case MODEL_ATTN_V_BIAS:
+	case MODEL_ATTN_OUT_BIAS:
+	case MODEL_FFN_NORM_BIAS:
+	case MODEL_FFN_UP_BIAS:
+	case MODEL_FFN_DOWN_BIAS:
+		return config->architecture == MODEL_OPT;
 	case MODEL_OUTPUT:
 		return !config->tied;
 	case MODEL_PREDICTOR_DOWN:
@@ -160,7 +174,32 @@ uint64_t model_tensor_bytes(const struct model_tensor *tensor)
 	return model_tensor_elements(tensor) * gguf_tensor_type_size(tensor->type);
 }
 
+bool model_is_gated(const struct model_config *config)
+{
+	return config->architecture == MODEL_LLAMA;
+}
+
+uint32_t model_bundle_rows(const struct model_config *config)
+{
+	return model_is_gated(config) ? 3 : 2;
+}
+
 uint32_t model_bundle_stride(const struct model_config *config)
 {
-	return 2 * config->d_model * (uint32_t)sizeof(uint16_t);
+	return model_bundle_rows(config) * config->d_model * (uint32_t)sizeof(uint16_t);
+}
+
+uint32_t model_head_width(const struct model_config *config)
+{
+	return config->d_model / config->n_heads;
+}
+
+uint32_t model_kv_heads(const struct model_config *config)
+{
+	return config->n_kv_heads ? config->n_kv_heads : config->n_heads;
+}
+
+uint32_t model_kv_width(const struct model_config *config)
+{
+	return model_kv_heads(config) * model_head_width(config);
 }

@@ -44,6 +44,7 @@ static void look_up(struct bundle_request *request, const uint64_t *wanted)
 	const struct bundle_request_context *context = request->context;
 	uint32_t slots = context->slots;
 
+	cache_begin(context->cache);
 	request->n_wanted = 0;
 	request->n_missing = 0;
 	memset(request->missing, 0, bits_words(slots) * sizeof(*request->missing));
@@ -107,7 +108,9 @@ static int start_window(struct bundle_request *request, struct error *err)
 	uint32_t half = request->n_started % 2;
 	struct bundle_request_window *window = &request->windows[half];
 	const struct bundle_request_window *before = &request->windows[1 - half];
+	const struct bundle_request_context *context = request->context;
 	uint32_t end_bundle = request->n_wanted;
+	int ret;
 
 	*window = (struct bundle_request_window){
 		.first_read = before->end_read,
@@ -122,8 +125,11 @@ static int start_window(struct bundle_request *request, struct error *err)
 	}
 	window->end_bundle = end_bundle;
 	request->n_started++;
-	return source_submit(request->context->source, request->reads + window->first_read,
-			     window->end_read - window->first_read, err);
+	ret = source_submit(context->source, request->reads + window->first_read,
+			    window->end_read - window->first_read, err);
+	if (context->watch)
+		window->submitted = device_mark_now(context->source);
+	return ret;
 }
 
 /* Start windows until both halves are in use or every wanted bundle is in a window. */
@@ -163,19 +169,37 @@ int bundle_request_start(struct bundle_request *request, uint32_t layer, uint64_
 	return ret;
 }
 
+/* Offer the cache what one read brought, from bundle i on; returns the first one after it. */
+static uint32_t admit_read(struct bundle_request *request, const struct plan_read *planned,
+			   uint32_t i, uint32_t end_bundle)
+{
+	struct cache_read read = { .slots = planned->n_slots };
+	uint32_t end;
+
+	for (end = i; end < end_bundle; end++) {
+		if (request->slots[end] >= planned->first_slot + planned->n_slots)
+			break;
+		read.bundles += bits_test(request->missing, request->slots[end]);
+	}
+	for (; i < end; i++)
+		if (bits_test(request->missing, request->slots[i]))
+			cache_admit(request->context->cache, request->layer, request->slots[i],
+				    (const char *)request->bundles[i], read);
+	return end;
+}
+
 /* The consumer is done with a window: cached bundles may go, read ones may come. */
 static void finish_window(struct bundle_request *request,
 			  const struct bundle_request_window *window)
 {
 	struct cache *cache = request->context->cache;
+	uint32_t next = window->first_bundle;
 
 	for (uint32_t i = window->first_bundle; i < window->end_bundle; i++)
 		if (!bits_test(request->missing, request->slots[i]))
 			cache_unpin(cache, request->layer, request->slots[i]);
-	for (uint32_t i = window->first_bundle; i < window->end_bundle; i++)
-		if (bits_test(request->missing, request->slots[i]))
-			cache_admit(cache, request->layer, request->slots[i],
-				    (const char *)request->bundles[i]);
+	for (uint32_t k = window->first_read; k < window->end_read; k++)
+		next = admit_read(request, &request->plan.reads[k], next, window->end_bundle);
 }
 
 static uint64_t now_ns(void)
@@ -190,11 +214,17 @@ static int wait_for_window(struct bundle_request *request,
 			   const struct bundle_request_window *window, uint64_t *wait_ns,
 			   struct error *err)
 {
+	const struct bundle_request_context *context = request->context;
 	uint64_t before = now_ns();
-	int ret = source_wait(request->context->source, request->reads + window->first_read,
+	int ret = source_wait(context->source, request->reads + window->first_read,
 			      window->end_read - window->first_read, err);
 
 	*wait_ns += now_ns() - before;
+	if (ret == 0 && context->watch && window->end_read > window->first_read) {
+		struct device_mark now = device_mark_now(context->source);
+
+		device_watch_waited(context->watch, &window->submitted, before, &now);
+	}
 	return ret;
 }
 

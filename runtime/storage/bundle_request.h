@@ -14,6 +14,7 @@
 
 #include "storage/bundle_store.h"
 #include "storage/cache.h"
+#include "storage/device_watch.h"
 #include "storage/plan.h"
 #include "storage/source.h"
 
@@ -22,12 +23,14 @@ struct bundle_request_context {
 	struct source *source;
 	struct cache *cache;
 	uint32_t slots; /* per layer */
+	struct device_watch *watch; /* told of every wait; NULL: nobody wants to know */
 	struct plan_limits limits; /* stride among them; every read fits into half the staging */
 };
 
 struct bundle_request_window {
 	uint32_t first_read, end_read; /* of request->reads */
 	uint32_t first_bundle, end_bundle; /* of request->slots and request->bundles */
+	struct device_mark submitted; /* only for the watch */
 };
 
 struct bundle_request {

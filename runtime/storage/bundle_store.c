@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "base/bits.h"
+#include "storage/bundle_hot.h"
 #include "storage/bundle_request.h"
+#include "storage/staging.h"
 
 #define LAYERS_IN_FLIGHT 2
 /*
@@ -30,8 +32,10 @@ struct bundle_store {
 	uint64_t *offsets; /* (n_layers) */
 	struct bundle_request_context context;
 	struct bundle_request requests[LAYERS_IN_FLIGHT];
+	struct device_watch watch; /* context.watch, if the cost is refined */
 	char *arena; /* staging of all requests; NULL when the source needs none */
 	size_t arena_bytes;
+	uint32_t n_hot; /* bundles to load at opening */
 	struct bundle_store_stats stats; /* all but reads and bytes */
 	struct source_counts counts_at_reset;
 	struct error failure; /* code 0: none */
@@ -54,6 +58,9 @@ static int check_options(const struct bundle_geometry *geometry,
 	if (!(options->cache_ratio >= 0 && options->cache_ratio <= 1))
 		return error_set(err, -EINVAL, "a cache ratio of %g is not within 0 to 1",
 				 options->cache_ratio);
+	if (!(options->hot_share >= 0 && options->hot_share <= 1))
+		return error_set(err, -EINVAL, "a hot share of %g is not within 0 to 1",
+				 options->hot_share);
 	if (options->staging_bytes > SIZE_MAX / (2 * LAYERS_IN_FLIGHT))
 		return error_set(err, -EINVAL, "a staging memory of %llu bytes is too large",
 				 (unsigned long long)options->staging_bytes);
@@ -85,16 +92,16 @@ static int open_source(struct bundle_store *store, const char *path, size_t half
 {
 	uint32_t depth = options->queue_depth ? options->queue_depth : DEFAULT_QUEUE_DEPTH;
 	size_t bytes = 2 * LAYERS_IN_FLIGHT * half_bytes;
-	void *arena = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *arena = staging_map(bytes);
 	int ret;
 
-	if (arena == MAP_FAILED)
+	if (!arena)
 		return error_no_memory(err, "staging; ask for less");
 	store->arena = arena;
 	store->arena_bytes = bytes;
 	ret = source_open(options->source, path, arena, bytes, depth, &store->context.source, err);
 	if (ret == 0 && source_room(store->context.source, 1) == 0) {
-		munmap(arena, bytes);
+		staging_unmap(arena, bytes);
 		store->arena = NULL;
 		store->arena_bytes = 0;
 	}
@@ -126,12 +133,25 @@ static uint32_t largest_read(const struct source *source, size_t half_bytes, uin
 }
 
 static int make_cache(struct bundle_store *store, const struct bundle_geometry *geometry,
-		      double ratio, struct error *err)
+		      const struct bundle_store_options *options, struct error *err)
 {
 	double bundles = (double)geometry->n_layers * geometry->slots;
+	uint64_t room_for_hot;
+	struct cache_options cache_options = {
+		.n_layers = geometry->n_layers,
+		.slots = geometry->slots,
+		.stride = geometry->stride,
+		.capacity = (uint64_t)(options->cache_ratio * bundles),
+		.policy = options->cache_policy,
+		.frequency = options->frequency,
+	};
 
-	return cache_create(geometry->n_layers, geometry->slots, geometry->stride,
-			    (uint64_t)(ratio * bundles), &store->context.cache, err);
+	if (options->cost.b_us_per_mib > 0)
+		cache_options.break_even_bytes = device_break_even_bytes(options->cost);
+	room_for_hot = (uint64_t)(options->hot_share * (double)cache_options.capacity);
+	store->n_hot = bundle_hot_count(options->frequency, (uint64_t)bundles, room_for_hot);
+	cache_options.n_hot = store->n_hot;
+	return cache_create(&cache_options, &store->context.cache, err);
 }
 
 static int make_requests(struct bundle_store *store, size_t half_bytes, struct error *err)
@@ -145,6 +165,41 @@ static int make_requests(struct bundle_store *store, size_t half_bytes, struct e
 			return ret;
 	}
 	return 0;
+}
+
+static int load_hot_layer(struct bundle_store *store, uint32_t layer, const uint64_t *hot,
+			  struct error *err)
+{
+	struct bundle_window window;
+	int ret = bundle_store_request(store, layer, hot, err);
+
+	if (ret < 0)
+		return ret;
+	while ((ret = bundle_store_next(store, layer, &window, err)) > 0)
+		for (uint32_t i = 0; i < window.count; i++)
+			cache_keep(store->context.cache, layer, window.slots[i],
+				   (const char *)window.bundles[i]);
+	return ret;
+}
+
+/* Read the hot bundles by the store's own means, before its books are opened. */
+static int load_hot(struct bundle_store *store, const float *frequency, struct error *err)
+{
+	uint32_t slots = store->context.slots;
+	size_t words = bits_words(slots);
+	uint64_t *sets;
+	int ret;
+
+	if (!store->n_hot)
+		return 0;
+	sets = calloc(store->n_layers * words, sizeof(*sets));
+	if (!sets)
+		return error_no_memory(err, "the hot bundles");
+	ret = bundle_hot_find(frequency, store->n_layers, slots, store->n_hot, sets, err);
+	for (uint32_t layer = 0; ret == 0 && layer < store->n_layers; layer++)
+		ret = load_hot_layer(store, layer, sets + layer * words, err);
+	free(sets);
+	return ret == 0 ? bundle_store_reset_stats(store, err) : ret;
 }
 
 int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
@@ -176,15 +231,22 @@ int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
 	if (ret == 0)
 		ret = check_staging(store, options, err);
 	if (ret == 0)
-		ret = make_cache(store, geometry, options->cache_ratio, err);
+		ret = make_cache(store, geometry, options, err);
 	if (ret == 0)
 		ret = make_requests(store, half_bytes, err);
+	if (ret == 0) {
+		store->context.limits.max_read_bytes =
+			largest_read(store->context.source, half_bytes, geometry->stride);
+		ret = load_hot(store, options->frequency, err);
+	}
 	if (ret < 0) {
 		bundle_store_close(store);
 		return ret;
 	}
-	store->context.limits.max_read_bytes =
-		largest_read(store->context.source, half_bytes, geometry->stride);
+	if (options->refine_cost) {
+		device_watch_init(&store->watch, options->cost);
+		store->context.watch = &store->watch;
+	}
 	*result = store;
 	return 0;
 }
@@ -198,8 +260,7 @@ void bundle_store_close(struct bundle_store *store)
 	for (size_t i = 0; i < LAYERS_IN_FLIGHT; i++)
 		bundle_request_free(&store->requests[i]);
 	cache_destroy(store->context.cache);
-	if (store->arena)
-		munmap(store->arena, store->arena_bytes);
+	staging_unmap(store->arena, store->arena_bytes);
 	free(store->offsets);
 	free(store);
 }
@@ -214,9 +275,23 @@ const char *bundle_store_describe(const struct bundle_store *store)
 	return source_describe(store->context.source);
 }
 
+const char *bundle_store_cache_policy(const struct bundle_store *store)
+{
+	return cache_policy_name(store->context.cache);
+}
+
+uint64_t bundle_store_cost(const struct bundle_store *store, struct device_cost *cost,
+			   uint64_t *gap_bytes)
+{
+	*cost = store->context.limits.cost;
+	*gap_bytes = store->context.limits.gap_bytes;
+	return store->watch.estimator.observations;
+}
+
 uint64_t bundle_store_memory(const struct bundle_store *store)
 {
-	return store->arena_bytes + cache_bytes(store->context.cache);
+	return store->arena_bytes + cache_bytes(store->context.cache) +
+	       cache_table_bytes(store->context.cache);
 }
 
 static struct bundle_request *active_request(struct bundle_store *store, uint32_t layer)
@@ -244,6 +319,15 @@ static void count_request(struct bundle_store_stats *stats, const struct bundle_
 	stats->predicted_us += request->plan.predicted_us;
 }
 
+/* Plan by what the estimate is now. */
+static void follow_device(struct bundle_store *store)
+{
+	if (store->watch.estimator.observations == 0)
+		return;
+	store->context.limits.cost = store->watch.estimator.cost;
+	store->context.limits.gap_bytes = device_break_even_bytes(store->watch.estimator.cost);
+}
+
 int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint64_t *wanted,
 			 struct error *err)
 {
@@ -261,6 +345,7 @@ int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint6
 			return error_set(err, -EBUSY,
 					 "layer %u was asked for with %d others in flight", layer,
 					 LAYERS_IN_FLIGHT);
+	follow_device(store);
 	if (bundle_request_start(request, layer, store->offsets[layer], wanted,
 				 &store->failure) < 0)
 		return check_failure(store, err);

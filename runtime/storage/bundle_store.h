@@ -15,7 +15,8 @@
  * At most two layers, not the same one twice, may be requested and unconsumed at a
  * time. Which bundles arrive, and in which order they are handed out, depends on
  * the request alone: never on source, cache or order of completion. Only where one
- * window ends and the next begins depends on what was cached and on the staging.
+ * window ends and the next begins depends on what was cached and on the staging (and, where
+ * the cost is refined, on what the device did).
  *
  * Bundles found in the cache are pinned from the request until their window is
  * over; those that were read are admitted to the cache when their window is over.
@@ -42,10 +43,24 @@ struct bundle_geometry {
 struct bundle_store_options {
 	const char *source; /* see source_open() */
 	double cache_ratio; /* share of all bundles kept in DRAM, 0 to 1 */
+	const char *cache_policy; /* see storage/cache.h; NULL: CACHE_DEFAULT_POLICY */
+	/*
+	 * Share of the cache, 0 to 1, that holds the bundles with the highest frequencies:
+	 * they are read at opening, which the stats do not count, and stay.
+	 */
+	double hot_share;
+	/* (n_layers, slots): see struct cache_options; NULL: not known, and nothing is hot */
+	const float *frequency;
 	uint64_t staging_bytes; /* for each of the two layers in flight; 0: up to 64 MiB */
 	uint32_t queue_depth; /* 0: 256 */
-	struct device_cost cost;
+	struct device_cost cost; /* a possible one */
 	uint64_t gap_bytes; /* collapse limit; usually device_break_even_bytes(cost) */
+	/*
+	 * Let the cost follow the device (storage/device_watch.h), and the gap be its
+	 * break-even. Which bundles are handed out does not depend on it; reads and bytes do,
+	 * and differ from run to run. Does nothing with a source of mapped files.
+	 */
+	bool refine_cost;
 };
 
 /* Bundles in memory, ascending slots; valid until the next call for this layer. */
@@ -84,7 +99,17 @@ void bundle_store_close(struct bundle_store *store);
 const char *bundle_store_source_name(const struct bundle_store *store);
 const char *bundle_store_describe(const struct bundle_store *store);
 
-/* Bytes of DRAM held for staging and cache. */
+/* Name of the cache's policy. */
+const char *bundle_store_cache_policy(const struct bundle_store *store);
+
+/*
+ * By what reads are planned now. Returns how many observations have changed it: 0 without
+ * refine_cost, and while the device was never waited for.
+ */
+uint64_t bundle_store_cost(const struct bundle_store *store, struct device_cost *cost,
+			   uint64_t *gap_bytes);
+
+/* Bytes of DRAM held for staging and cache, tables of the cache included. */
 uint64_t bundle_store_memory(const struct bundle_store *store);
 
 /*

@@ -1,74 +1,94 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * CLOCK over a fixed array of entries. A new entry starts unused, so that what
- * is read once and never again (the tail of a prompt's layers) goes first.
- *
- * One admission looks at no more than twice all entries, and usually at few: the
- * hand goes on from where it stopped. Only with nearly every entry pinned does it
- * walk far, and pins are at most the wanted bundles of the layers in flight.
- */
+/* What all policies share: which bundle is where, pins, and the memory. */
 #include "storage/cache.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NOT_CACHED UINT32_MAX
+#include "storage/cache_policy.h"
 
-struct cache_entry {
-	uint32_t layer;
-	uint32_t slot;
-	uint32_t pins;
-	bool used; /* since the hand last passed */
+static const struct cache_policy policies[] = {
+	{ "clock", &cache_clock, cache_admit_all },
+	{ "lru", &cache_lru, cache_admit_all },
+	{ "s3-fifo", &cache_s3fifo, cache_admit_all },
+	{ "linked", &cache_s3fifo, cache_admit_short_runs },
+	{ "forecast", &cache_forecast, cache_admit_forecast },
 };
 
-struct cache {
-	uint32_t slots; /* per layer */
-	uint32_t stride;
-	uint32_t capacity; /* entries */
-	uint32_t n_entries; /* filled ones, from the start of the array */
-	uint32_t n_pinned; /* entries with pins */
-	uint32_t hand;
-	struct cache_entry *entries; /* (capacity) */
-	uint32_t *entry_of; /* (n_layers, slots): index of the entry, or NOT_CACHED */
-	char *bundles; /* (capacity, stride) */
-};
+#define N_POLICIES (sizeof(policies) / sizeof(policies[0]))
 
-static bool allocate(struct cache *cache, uint64_t total)
+const char *cache_policy_at(size_t i)
 {
-	cache->entries = calloc((size_t)cache->capacity + 1, sizeof(*cache->entries));
-	cache->entry_of = malloc((size_t)total * sizeof(*cache->entry_of));
-	/* calloc refuses a product that overflows; untouched pages cost nothing. */
-	cache->bundles = calloc((size_t)cache->capacity + 1, cache->stride);
-	return cache->entries && cache->entry_of && cache->bundles;
+	return i < N_POLICIES ? policies[i].name : NULL;
 }
 
-int cache_create(uint32_t n_layers, uint32_t slots, uint32_t stride, uint64_t capacity,
-		 struct cache **result, struct error *err)
+static const struct cache_policy *find_policy(const char *name)
 {
-	uint64_t total = (uint64_t)n_layers * slots;
+	for (size_t i = 0; i < N_POLICIES; i++)
+		if (!strcmp(policies[i].name, name))
+			return &policies[i];
+	return NULL;
+}
+
+bool cache_policy_is_known(const char *name)
+{
+	return find_policy(name) != NULL;
+}
+
+static bool allocate(struct cache *cache)
+{
+	cache->entries = calloc((size_t)cache->capacity + 1, sizeof(*cache->entries));
+	cache->entry_of = malloc(((size_t)cache->n_bundles + 1) * sizeof(*cache->entry_of));
+	/* calloc refuses a product that overflows; untouched pages cost nothing. */
+	cache->bundles = calloc((size_t)cache->capacity + 1, cache->stride);
+	if (!cache->entries || !cache->entry_of || !cache->bundles)
+		return false;
+	for (uint32_t i = 0; i < cache->n_bundles; i++)
+		cache->entry_of[i] = NO_ENTRY;
+	return true;
+}
+
+static void set_sizes(struct cache *cache, const struct cache_options *options, uint32_t total)
+{
+	uint64_t capacity = options->capacity < total ? options->capacity : total;
+	uint64_t hot = options->n_hot < capacity ? options->n_hot : capacity;
+
+	cache->n_layers = options->n_layers;
+	cache->slots = options->slots;
+	cache->n_bundles = total;
+	cache->stride = options->stride;
+	cache->capacity = (uint32_t)capacity;
+	cache->n_replaceable = (uint32_t)(capacity - hot);
+	cache->break_even_bytes = options->break_even_bytes;
+}
+
+int cache_create(const struct cache_options *options, struct cache **result, struct error *err)
+{
+	uint64_t total = (uint64_t)options->n_layers * options->slots;
+	const char *name = options->policy ? options->policy : CACHE_DEFAULT_POLICY;
+	const struct cache_policy *policy = find_policy(name);
 	struct cache *cache;
 
-	if (total >= NOT_CACHED)
+	if (!policy)
+		return error_set(err, -EINVAL, "there is no cache policy '%s'", name);
+	if (total >= NO_ENTRY)
 		return error_set(err, -EOVERFLOW,
 				 "%u layers of %u bundles are more than the cache can index",
-				 n_layers, slots);
+				 options->n_layers, options->slots);
 	cache = calloc(1, sizeof(*cache));
 	if (!cache)
 		return error_no_memory(err, "the bundle cache");
-	cache->slots = slots;
-	cache->stride = stride;
-	cache->capacity = (uint32_t)(capacity < total ? capacity : total);
-	if (!allocate(cache, total)) {
+	cache->policy = policy;
+	set_sizes(cache, options, (uint32_t)total);
+	random_seed(&cache->random, options->seed);
+	if (!allocate(cache) || policy->eviction->create(cache, options) < 0) {
 		cache_destroy(cache);
 		return error_set(err, -ENOMEM,
 				 "out of memory: a cache of %llu bundles of %u bytes; "
 				 "ask for a smaller share",
-				 (unsigned long long)capacity, stride);
+				 (unsigned long long)options->capacity, options->stride);
 	}
-	for (uint64_t i = 0; i < total; i++)
-		cache->entry_of[i] = NOT_CACHED;
 	*result = cache;
 	return 0;
 }
@@ -77,6 +97,7 @@ void cache_destroy(struct cache *cache)
 {
 	if (!cache)
 		return;
+	cache->policy->eviction->destroy(cache);
 	free(cache->bundles);
 	free(cache->entry_of);
 	free(cache->entries);
@@ -88,62 +109,98 @@ uint64_t cache_bytes(const struct cache *cache)
 	return (uint64_t)cache->capacity * cache->stride;
 }
 
-static uint32_t *entry_index(struct cache *cache, uint32_t layer, uint32_t slot)
+uint64_t cache_table_bytes(const struct cache *cache)
 {
-	return &cache->entry_of[(size_t)layer * cache->slots + slot];
+	return (uint64_t)cache->capacity * sizeof(*cache->entries) +
+	       (uint64_t)cache->n_bundles * sizeof(*cache->entry_of) + cache->state_bytes;
+}
+
+const char *cache_policy_name(const struct cache *cache)
+{
+	return cache->policy->name;
+}
+
+static uint32_t bundle_of(const struct cache *cache, uint32_t layer, uint32_t slot)
+{
+	return layer * cache->slots + slot;
+}
+
+static char *memory_of(const struct cache *cache, uint32_t entry)
+{
+	return cache->bundles + (size_t)entry * cache->stride;
+}
+
+void cache_begin(struct cache *cache)
+{
+	if (cache->policy->eviction->begin)
+		cache->policy->eviction->begin(cache);
 }
 
 const char *cache_lookup(struct cache *cache, uint32_t layer, uint32_t slot)
 {
-	uint32_t index = *entry_index(cache, layer, slot);
-	struct cache_entry *entry;
+	const struct cache_eviction *eviction = cache->policy->eviction;
+	uint32_t bundle = bundle_of(cache, layer, slot);
+	uint32_t entry = cache->entry_of[bundle];
 
-	if (index == NOT_CACHED)
+	if (eviction->wanted)
+		eviction->wanted(cache, bundle);
+	if (entry == NO_ENTRY)
 		return NULL;
-	entry = &cache->entries[index];
-	entry->used = true;
-	if (!entry->pins++)
-		cache->n_pinned++;
-	return cache->bundles + (size_t)index * cache->stride;
+	if (entry < cache->n_replaceable) {
+		if (eviction->used)
+			eviction->used(cache, entry);
+		if (!cache->entries[entry].pins++)
+			cache->n_pinned++;
+	}
+	return memory_of(cache, entry);
 }
 
 void cache_unpin(struct cache *cache, uint32_t layer, uint32_t slot)
 {
-	struct cache_entry *entry = &cache->entries[*entry_index(cache, layer, slot)];
+	uint32_t entry = cache->entry_of[bundle_of(cache, layer, slot)];
 
-	if (!--entry->pins)
+	if (entry < cache->n_replaceable && !--cache->entries[entry].pins)
 		cache->n_pinned--;
 }
 
-/* The entry to fill next. Some entry is free or unpinned: the hand finds one in two rounds. */
-static uint32_t free_entry(struct cache *cache)
+static void place(struct cache *cache, uint32_t entry, uint32_t bundle, const char *content)
 {
-	if (cache->n_entries < cache->capacity)
-		return cache->n_entries++;
-	for (;;) {
-		uint32_t index = cache->hand;
-		struct cache_entry *entry = &cache->entries[index];
-
-		cache->hand = index + 1 < cache->capacity ? index + 1 : 0;
-		if (entry->pins)
-			continue;
-		if (entry->used) {
-			entry->used = false;
-			continue;
-		}
-		*entry_index(cache, entry->layer, entry->slot) = NOT_CACHED;
-		return index;
-	}
+	cache->entries[entry] = (struct cache_entry){ .bundle = bundle };
+	cache->entry_of[bundle] = entry;
+	memcpy(memory_of(cache, entry), content, cache->stride);
 }
 
-void cache_admit(struct cache *cache, uint32_t layer, uint32_t slot, const char *bundle)
+void cache_admit(struct cache *cache, uint32_t layer, uint32_t slot, const char *content,
+		 struct cache_read read)
 {
-	uint32_t index;
+	const struct cache_policy *policy = cache->policy;
+	uint32_t bundle = bundle_of(cache, layer, slot);
+	uint32_t entry;
 
-	if (*entry_index(cache, layer, slot) != NOT_CACHED || cache->n_pinned == cache->capacity)
+	if (cache->entry_of[bundle] != NO_ENTRY || cache->n_pinned == cache->n_replaceable)
 		return;
-	index = free_entry(cache);
-	cache->entries[index] = (struct cache_entry){ .layer = layer, .slot = slot };
-	*entry_index(cache, layer, slot) = index;
-	memcpy(cache->bundles + (size_t)index * cache->stride, bundle, cache->stride);
+	if (!policy->admits(cache, bundle, read))
+		return;
+	if (cache->n_entries < cache->n_replaceable) {
+		entry = cache->n_entries++;
+	} else {
+		entry = policy->eviction->replace(cache, bundle);
+		if (entry == NO_ENTRY)
+			return;
+		cache->entry_of[cache->entries[entry].bundle] = NO_ENTRY;
+	}
+	place(cache, entry, bundle, content);
+	if (policy->eviction->placed)
+		policy->eviction->placed(cache, entry, bundle);
+}
+
+bool cache_keep(struct cache *cache, uint32_t layer, uint32_t slot, const char *content)
+{
+	uint32_t entry = cache->n_replaceable + cache->n_kept;
+
+	if (entry == cache->capacity)
+		return false;
+	place(cache, entry, bundle_of(cache, layer, slot), content);
+	cache->n_kept++;
+	return true;
 }

@@ -6,6 +6,7 @@
 #ifndef COLINK_STORAGE_DEVICE_H
 #define COLINK_STORAGE_DEVICE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct device_cost {
@@ -15,6 +16,16 @@ struct device_cost {
 
 /* The fit to a UFS 4.0 phone in arXiv 2410.19274: a/b is 16 KiB. */
 #define DEVICE_COST_UFS4 ((struct device_cost){ .a_us = 8.5, .b_us_per_mib = 540 })
+
+/*
+ * Whether a device can cost that: up to a second for an I/O, from 1 us (a TB/s) to a quarter
+ * of an hour for a MiB. What a file says is checked by this before anybody computes with it.
+ */
+static inline bool device_cost_is_possible(struct device_cost cost)
+{
+	return cost.a_us >= 0 && cost.a_us <= 1e6 && cost.b_us_per_mib >= 1 &&
+	       cost.b_us_per_mib <= 1e9;
+}
 
 static inline uint64_t device_break_even_bytes(struct device_cost cost)
 {

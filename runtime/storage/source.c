@@ -124,6 +124,11 @@ const char *source_describe(const struct source *source)
 	return source->description;
 }
 
+bool source_is_direct(const struct source *source)
+{
+	return source->alignment > 1;
+}
+
 /* Both ends of the range and the start of the room are each moved by less than one unit. */
 size_t source_room(const struct source *source, uint32_t length)
 {
@@ -179,6 +184,14 @@ int source_wait(struct source *source, const struct source_read *reads, uint32_t
 		struct error *err)
 {
 	return source->ops->wait(source, reads, n_reads, err);
+}
+
+void source_get_finished(const struct source *source, uint64_t *reads, uint64_t *bytes)
+{
+	*reads = 0;
+	*bytes = 0;
+	if (source->ops->get_finished)
+		source->ops->get_finished(source, reads, bytes);
 }
 
 int source_get_counts(const struct source *source, struct source_counts *counts,

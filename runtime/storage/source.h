@@ -75,6 +75,9 @@ const char *source_name(const struct source *source);
 /* One line on what is in use, e.g. "io_uring, O_DIRECT, registered buffers, depth 64". */
 const char *source_describe(const struct source *source);
 
+/* Reads go past the page cache (O_DIRECT): what they take is the device's time. */
+bool source_is_direct(const struct source *source);
+
 /* Bytes that `room` must have for a read of `length` bytes (0 for mmap). */
 size_t source_room(const struct source *source, uint32_t length);
 
@@ -94,6 +97,13 @@ int source_submit(struct source *source, struct source_read *reads, uint32_t n_r
  */
 int source_wait(struct source *source, const struct source_read *reads, uint32_t n_reads,
 		struct error *err);
+
+/*
+ * Reads that have been finished since opening, as far as the source has seen that, and their
+ * bytes, with what was read for alignment. Zeros for a source of mapped files, which does not
+ * know. A read that was continued counts once.
+ */
+void source_get_finished(const struct source *source, uint64_t *reads, uint64_t *bytes);
 
 /* What was read since opening. */
 int source_get_counts(const struct source *source, struct source_counts *counts,

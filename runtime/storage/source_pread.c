@@ -26,6 +26,7 @@ struct reader {
 	struct source_read *waiting; /* to be read, in order */
 	struct source_read **waiting_end;
 	struct source_counts counts;
+	struct source_counts finished;
 	bool stop;
 };
 
@@ -76,6 +77,8 @@ static void read_next(struct source *source, struct reader *reader)
 	else {
 		read->data = read->room;
 		read->done = true;
+		reader->finished.reads++;
+		reader->finished.bytes += read->length;
 	}
 	if (ret != 0 || read == reader->awaited)
 		pthread_cond_signal(&reader->awaited_done);
@@ -132,6 +135,16 @@ static int pread_wait(struct source *source, const struct source_read *reads, ui
 	ret = source_failure(source, err);
 	pthread_mutex_unlock(&reader->lock);
 	return ret;
+}
+
+static void pread_get_finished(const struct source *source, uint64_t *reads, uint64_t *bytes)
+{
+	struct reader *reader = source->state;
+
+	pthread_mutex_lock(&reader->lock);
+	*reads = reader->finished.reads;
+	*bytes = reader->finished.bytes;
+	pthread_mutex_unlock(&reader->lock);
 }
 
 static int pread_get_counts(const struct source *source, struct source_counts *counts,
@@ -208,5 +221,6 @@ const struct source_ops source_pread_ops = {
 	.stop = pread_stop,
 	.submit = pread_submit,
 	.wait = pread_wait,
+	.get_finished = pread_get_finished,
 	.get_counts = pread_get_counts,
 };

@@ -39,6 +39,7 @@ struct uring {
 	struct source_read *waiting; /* not started yet, in order */
 	struct source_read **waiting_end;
 	struct source_counts counts;
+	struct source_counts finished;
 };
 
 static void append_waiting(struct uring *uring, struct source_read *read)
@@ -83,6 +84,12 @@ static struct widened widen(const struct source *source, const struct source_rea
 	};
 }
 
+/* An aligned range may go beyond the end of the file; nothing is read there. */
+static uint64_t bytes_in_file(const struct source *source, uint64_t begin, uint64_t end)
+{
+	return (end < source->file_bytes ? end : source->file_bytes) - begin;
+}
+
 /* Fill one entry: the whole read, or what a short read left of it. */
 static void prepare(struct source *source, struct io_uring_sqe *sqe, struct source_read *read)
 {
@@ -90,7 +97,6 @@ static void prepare(struct source *source, struct io_uring_sqe *sqe, struct sour
 	struct widened range = widen(source, read);
 	uint32_t resume = read->transferred & ~(source->alignment - 1);
 	uint64_t begin = range.begin + resume;
-	uint64_t in_file = range.end < source->file_bytes ? range.end : source->file_bytes;
 	unsigned int length = (unsigned int)(range.end - begin);
 	int fd = uring->registered_file ? 0 : source->fd;
 
@@ -102,7 +108,7 @@ static void prepare(struct source *source, struct io_uring_sqe *sqe, struct sour
 		sqe->flags |= IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data(sqe, read);
 	uring->counts.reads++;
-	uring->counts.bytes += in_file - begin;
+	uring->counts.bytes += bytes_in_file(source, begin, range.end);
 }
 
 static void start_waiting(struct source *source)
@@ -139,6 +145,8 @@ static void complete(struct source *source, struct source_read *read, int result
 	if (range.begin + total >= read->offset + read->length) {
 		read->data = range.memory + (read->offset - range.begin);
 		read->done = true;
+		uring->finished.reads++;
+		uring->finished.bytes += bytes_in_file(source, range.begin, range.end);
 	} else if (total <= read->transferred) {
 		/* Nothing came beyond where the last try ended, so the file ends there. */
 		source_fail_early_end(source, read, range.begin + total);
@@ -245,6 +253,14 @@ static int uring_wait(struct source *source, const struct source_read *reads, ui
 	}
 }
 
+static void uring_get_finished(const struct source *source, uint64_t *reads, uint64_t *bytes)
+{
+	const struct uring *uring = source->state;
+
+	*reads = uring->finished.reads;
+	*bytes = uring->finished.bytes;
+}
+
 static int uring_get_counts(const struct source *source, struct source_counts *counts,
 			    struct error *err)
 {
@@ -323,5 +339,6 @@ const struct source_ops source_uring_ops = {
 	.stop = uring_stop,
 	.submit = uring_submit,
 	.wait = uring_wait,
+	.get_finished = uring_get_finished,
 	.get_counts = uring_get_counts,
 };

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "helpers/byte_model.h"
 
-#include "base/utf8.h"
 #include "helpers/test.h"
-#include "model/byte_symbols.h"
 #include "model/model_file.h"
 
 #define MEMORY 4096
@@ -12,29 +10,15 @@ void byte_model_write(const char *path, const struct model_config *config, uint1
 		      uint32_t first_neuron)
 {
 	const struct model_origin origin = { .name = "bytes", .placement = "identity" };
-	char symbols[BYTE_MODEL_TOKENS][8] = { 0 };
-	const char *tokens[BYTE_MODEL_TOKENS];
-	uint8_t types[BYTE_MODEL_TOKENS];
-	struct vocabulary vocabulary = {
-		.n_tokens = BYTE_MODEL_TOKENS, .tokens = tokens, .types = types, .merges = tokens,
-		.bos = BYTE_MODEL_BOS, .eos = BYTE_MODEL_BOS,
-		.pad = TOKEN_NONE, .unknown = TOKEN_NONE, .add_bos = true,
-	};
+	struct byte_vocabulary bytes;
 	struct model_layout layout;
 	struct gguf_writer *writer;
 	size_t model_id_place;
 	struct error err;
 
-	for (unsigned int i = 0; i < BYTE_MODEL_TOKENS; i++) {
-		bool bos = i == BYTE_MODEL_BOS;
-
-		if (!bos)
-			utf8_encode(byte_to_symbol((uint8_t)i), symbols[i]);
-		tokens[i] = bos ? "<s>" : symbols[i];
-		types[i] = bos ? TOKEN_CONTROL : TOKEN_NORMAL;
-	}
+	byte_vocabulary_make(&bytes);
 	assert_ok(model_layout_make(config, &layout, &err), &err);
-	assert_ok(model_file_create(path, config, &origin, &vocabulary, &layout, &writer,
+	assert_ok(model_file_create(path, config, &origin, &bytes.vocabulary, &layout, &writer,
 				    &model_id_place, &err), &err);
 	for (size_t i = 0; i < layout.n_tensors; i++) {
 		const struct model_tensor *tensor = &layout.tensors[i];

@@ -5,10 +5,10 @@
 
 #include <stdint.h>
 
+#include "helpers/byte_vocabulary.h"
 #include "model/model_layout.h"
 
-#define BYTE_MODEL_TOKENS 257
-#define BYTE_MODEL_BOS 256
+#define BYTE_MODEL_TOKENS BYTE_TOKENS
 
 /*
  * No tensor may be larger than 4096 bytes. `weight` is the first one of every f16

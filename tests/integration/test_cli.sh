@@ -27,6 +27,10 @@ check 'an unknown letter within a word is named' \
 	misused 'unknown option -x ' "$COLINK" run "$linked" -xyz
 check 'an infinite temperature' misused '--temp inf' "$COLINK" run "$linked" -p a --temp inf
 check 'a top-p of 0' misused '--top-p 0' "$COLINK" run "$linked" -p a --top-p 0
+check 'a cache policy that is not there' misused '--cache-policy mru' \
+	"$COLINK" run "$linked" -p a --cache-policy mru
+check 'more hot than there is cache' misused '--cache-hot 1.5' \
+	"$COLINK" run "$linked" -p a --cache-hot 1.5
 check 'a cache larger than all' misused '--cache-ratio 2' \
 	"$COLINK" run "$linked" -p a --cache-ratio 2
 
@@ -35,6 +39,11 @@ refused 'in place, too' '4000 threads' "$COLINK" link "$model" --text "$model/he
 	--tokens 1000 -t 4000 -o "$work/none"
 check 'a queue too deep' misused '--queue-depth 9999' \
 	"$COLINK" run "$linked" -p a --queue-depth 9999
+
+check 'an unknown way of cost' misused '--device-cost free: has to be' \
+	"$COLINK" run "$linked" -p a --device-cost free
+check 'a gap that would have to be two' misused '--gap with --device-cost refine' \
+	"$COLINK" eval "$linked" --text "$model/heldout.txt" --gap 0 --device-cost refine
 
 for option in '--interval 0' '--interval -1' '--interval nan' '--interval 1e9' '--interval' \
 	'--count x' '--count -1' '--frobnicate'; do
@@ -55,6 +64,21 @@ else
 		"$COLINK" stat "$linked" "$linked" --count 1
 fi
 
+check 'synth of no shape' misused 'expected: SHAPE' "$COLINK" synth
+check 'synth of an unknown shape' misused "no shape 'gpt-2'; there are: opt-350m opt-1.3b" \
+	"$COLINK" synth gpt-2 --trace "$work/t"
+check 'synth of nothing' misused '--trace OUT is missing' "$COLINK" synth opt-350m
+for option in '--tokens x' '--tokens -1' '--seed x' '--frobnicate' extra; do
+	# shellcheck disable=SC2086
+	check "synth $option" misused 'see .colink synth --help' \
+		"$COLINK" synth opt-350m --trace "$work/t" $option
+done
+refused 'synth of no tokens' 'no tokens' "$COLINK" synth opt-350m --trace "$work/t" --tokens 0
+check 'synth says what it wrote' grep -q '"shape":"opt-350m","model":null,"trace":".*/t","tokens":40,"seed":3' \
+	<("$COLINK" synth opt-350m --trace "$work/t" --tokens 40 --seed 3 --json)
+check 'and what it wrote can be placed' "$COLINK" place "$work/t" -o "$work/p" --json
+rm -f "$work/t" "$work/p"
+
 check 'no benchmark' misused 'which benchmark' "$COLINK" bench
 check 'an unknown benchmark is named' misused "unknown benchmark 'sleep'" "$COLINK" bench sleep
 check 'benchmarks are listed' grep -q '^  bench touch ' <("$COLINK" bench --help)
@@ -67,6 +91,12 @@ done
 check 'an unknown method is named' misused "no method 'telepathy'" \
 	"$COLINK" bench prefetch --method fault --method telepathy
 check 'a file too small' misused 'at least 512 MiB' "$COLINK" bench prefetch --file-mib 511
+for option in '--seconds 0' '--seconds 61' '--seconds nan' '--seconds' '--file-mib 63' \
+	'--file-mib x' '--seed -1' '--frobnicate' '. ..'; do
+	# shellcheck disable=SC2086
+	check "bench device $option" misused 'see .colink bench device --help' \
+		"$COLINK" bench device $option
+done
 check 'bench touch of nothing' misused 'expected: MODEL' "$COLINK" bench touch
 check 'bench touch without a trace' misused '--trace FILE is needed' \
 	"$COLINK" bench touch "$linked"
@@ -108,6 +138,54 @@ for folder in no-such-folder fifo; do
 	refused "bench prefetch in $folder" "$work/$folder/.*: cannot create" \
 		"$COLINK" bench prefetch --dir "$work/$folder"
 done
+
+# A device is measured once, unless it is asked for again; where there is a place for results.
+bench_device() { "$COLINK" bench device --seconds 0.05 --file-mib 64 --json "$@"; }
+devices=$work/xdg/colink/devices.json
+export XDG_CACHE_HOME=$work/xdg
+if bench_device "$work/bench" >"$work/device.json" 2>"$work/stderr"; then
+	check 'bench device: every key is there' holds '
+		.a_us >= 0 and .b_us_per_mib > 0 and .queue_depth >= 1 and .gap_bytes >= 0 and
+		.fit_error >= 0 and (.device | .id != "" and .name != "" and has("model")) and
+		(.fit | length) == 7 and (.samples | length) >= 7 and .file_bytes == 67108864 and
+		(.samples | all(.size > 0 and .depth > 0 and .us > 0 and .iops > 0 and .mb_s > 0 and
+				.n > 0)) and
+		(.date | test("^20..-")) and .kernel != "" and .source != "" and .kept == false' \
+		"$work/device.json"
+	check 'and nothing is said, and nothing left' test ! -s "$work/stderr" -a \
+		-z "$(ls -A "$work/bench")"
+	bench_device "$work/bench" >"$work/again.json"
+	check 'what is known is not measured again' \
+		test "$(jq -c '.kept = false' "$work/again.json")" = "$(jq -c . "$work/device.json")"
+	check 'and it is said' holds .kept "$work/again.json"
+	check 'as a table, too' grep -q '^an I/O costs .* gaps of up to ' \
+		<("$COLINK" bench device "$work/bench")
+	check 'unless it has to be' holds '.kept == false' <(bench_device "$work/bench" --force)
+	jq '.devices[].kernel = "0.1"' "$devices" >"$work/old.json" && cp "$work/old.json" "$devices"
+	check 'or the kernel is another one' holds '.kept == false' <(bench_device "$work/bench")
+	echo '{' >"$devices"
+	check 'a broken file of results harms nobody' holds '.kept == false' \
+		<(bench_device "$work/bench" 2>"$work/stderr")
+	check 'it is told' grep -qE "^colink: $devices: not valid JSON.*; it is ignored$" \
+		"$work/stderr"
+	check 'and replaced' holds '.version == 1 and (.devices | length) == 1' "$devices"
+	: >"$work/no-cache"
+	XDG_CACHE_HOME=$work/no-cache bench_device "$work/bench" >"$work/device.json" 2>"$work/stderr"
+	check 'a place that is none harms nobody' holds '.kept == false' "$work/device.json"
+	check 'it is told, too' grep -q 'the result is not kept$' "$work/stderr"
+	check 'nothing but the file of results is left' \
+		test "$(find "$work/xdg" -type f)" = "$devices"
+else
+	check 'bench device where it cannot measure' \
+		grep -q 'not, or not all, on a disk' "$work/stderr"
+fi
+refused 'bench device of what is not there' "$work/nothing: No such file" \
+	"$COLINK" bench device "$work/nothing"
+refused 'bench device of a pipe' "$work/fifo: not a regular file" \
+	"$COLINK" bench device "$work/fifo" --force
+refused 'bench device of a small file' 'to measure a device takes 64: name the folder' \
+	"$COLINK" bench device "$model/config.json" --force
+rm -rf "$work/xdg"
 refused 'to leave more memory than there is' 'less than the 9999999999 MiB to be left' \
 	"$COLINK" bench touch "$linked" --trace "$work/trace" --dir "$work/bench" \
 	--leave-mib 9999999999
@@ -136,7 +214,7 @@ resident=$("$COLINK" info "$linked" --json | jq .resident_bytes)
 "$COLINK" run "$linked" -p a -n 2 --json --cache-ratio 1 --io mmap >"$work/cache.json"
 check 'run tells the DRAM that it needs' holds ".dram_bytes >= $resident" "$work/no-cache.json"
 check 'with it that of the cache' holds \
-	".dram_bytes == $(jq .dram_bytes "$work/no-cache.json") + 6 * 2048 * 1024" \
+	".dram_bytes == $(jq .dram_bytes "$work/no-cache.json") + 6 * 2048 * (1024 + 8)" \
 	"$work/cache.json"
 
 head -c 1800 "$model/heldout.txt" >"$work/short.txt"

@@ -32,6 +32,15 @@ for source in $sources; do
 		done
 	done
 done
+for policy in clock lru s3-fifo linked forecast; do
+	for ratio in 0.01 0.05 0.5; do
+		for hot in 0 0.5 1; do
+			check "same tokens: $policy, cache ratio $ratio, $hot of it hot" same_tokens \
+				--cache-policy $policy --cache-ratio $ratio --cache-hot $hot
+		done
+	done
+	check "the policy is told: $policy" holds ".io.cache_policy == \"$policy\"" "$work/run.json"
+done
 for option in '--batch 1' '--batch 5' '--gap 0' '--gap 100000000' '--queue-depth 1'; do
 	# shellcheck disable=SC2086
 	check "same tokens: $option" same_tokens --io auto $option
@@ -77,6 +86,11 @@ check 'no cache, no hits' holds '.io.cache_hit_share == 0' "$work/pread.json"
 run --cache-ratio 1 --io pread >"$work/cached.json"
 check 'a full cache reads less' \
 	test "$(jq .io.bytes "$work/cached.json")" -lt "$(jq .io.bytes "$work/pread.json")"
+run --cache-ratio 0.5 --io pread >"$work/cold.json"
+run --cache-ratio 0.5 --cache-hot 1 --io pread >"$work/hot.json"
+check 'hot neurons are found from the first token on' \
+	holds ".io.cache_hit_share > $(jq .io.cache_hit_share "$work/cold.json") and
+		.io.bytes < $(jq .io.bytes "$work/cold.json")" "$work/hot.json"
 run --gap 0 --cache-ratio 0 --io pread >"$work/plain.json"
 check 'without collapse only what is wanted is read' \
 	holds '.io.bytes == .io.wanted_bytes and .ffn_read_share <= .ffn_wanted_share' \
@@ -102,6 +116,43 @@ check 'recall and precision agree with the shares' holds '
 	 fabs) < 1e-6' "$work/eval.json"
 check 'eval counts each token once in shorter windows too' holds '.tokens == 15582' \
 	<("$COLINK" eval "$linked" --text "$heldout" --ctx 128 --json 2>/dev/null)
+
+# The cost that reads are planned by: as published, where nothing was measured.
+check 'a device that was not measured costs what a phone does' holds '
+	.io.device == { a_us: 8.5, b_us_per_mib: 540, gap_bytes: 16505, source: "published" }' \
+	"$work/reference.json"
+check 'eval, too' holds '.io.device.source == "published"' "$work/eval.json"
+check 'a gap that is given is used' holds '.io.device.gap_bytes == 0' "$work/plain.json"
+check 'same tokens: refined cost' same_tokens --device-cost refine
+check 'refined by what was waited for, or not at all' holds '.io.device |
+	.a_us > 0.5 and .a_us < 137 and .b_us_per_mib > 33 and .b_us_per_mib < 8641 and
+	(.source == "refined" or .source == "published")' "$work/run.json"
+
+export XDG_CACHE_HOME=$work/xdg
+if "$COLINK" bench device "$work" --seconds 0.05 --file-mib 64 --json >"$work/device.json" \
+	2>/dev/null; then
+	devices=$work/xdg/colink/devices.json
+	cp "$linked" "$work/linked.gguf"
+	linked=$work/linked.gguf
+	jq '.devices[] |= (.a_us = 10 | .b_us_per_mib = 5000)' "$devices" >"$work/edited.json"
+	cp "$work/edited.json" "$devices"
+	check 'same tokens: measured cost' same_tokens --cache-ratio 0
+	check 'what was measured is used' holds '
+		.io.device == { a_us: 10, b_us_per_mib: 5000, gap_bytes: 2097, source: "measured" }' \
+		"$work/run.json"
+	check 'and less is read over' test "$(jq .io.bytes "$work/run.json")" -lt \
+		"$(jq .io.bytes "$work/pread.json")"
+	echo '[]' >"$devices"
+	run >"$work/run.json" 2>"$work/stderr"
+	check 'results of no use are ignored' holds '.io.device.source == "published"' \
+		"$work/run.json"
+	check 'and told' grep -qx "colink: $devices: the top level is not a JSON object; it is ignored" \
+		"$work/stderr"
+	linked=$COLINK_BUILD/demo/linked.gguf
+else
+	skip 'measured cost' 'the device under the build folder cannot be measured'
+fi
+rm -rf "$work/xdg"
 
 sampled() { run --temp 1 --top-k 50 --top-p 0.95 --seed "$1" | jq -c .tokens; }
 check 'a seed repeats' test "$(sampled 7)" = "$(sampled 7)"

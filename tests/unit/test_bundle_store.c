@@ -19,6 +19,7 @@
 #include "helpers/arena.h"
 #include "helpers/random_file.h"
 #include "storage/bundle_store.h"
+#include "storage/cache.h"
 
 #define LAYERS 4
 #define SLOTS 211
@@ -41,6 +42,10 @@ struct fixture {
 	uint64_t offsets[LAYERS];
 	struct bundle_geometry geometry;
 	bool have_uring;
+	/* For open_store(); all as by default unless a test says so. */
+	const char *policy;
+	double hot_share;
+	const float *frequency;
 };
 
 static int set_up(void **state)
@@ -77,6 +82,9 @@ static struct bundle_store *open_store(struct fixture *fixture, const char *name
 	struct bundle_store_options options = {
 		.source = name,
 		.cache_ratio = ratio,
+		.cache_policy = fixture->policy,
+		.hot_share = fixture->hot_share,
+		.frequency = fixture->frequency,
 		.staging_bytes = staging,
 		.queue_depth = 7,
 		.cost = DEVICE_COST_UFS4,
@@ -247,6 +255,22 @@ static void every_source_cache_and_staging(void **state)
 			}
 }
 
+static void every_cache_policy(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (size_t p = 0; (fixture->policy = cache_policy_at(p)) != NULL; p++)
+		for (size_t s = 0; s < N_STAGINGS; s++) {
+			struct run run = { .fixture = fixture };
+
+			random_seed(&run.random, 8);
+			run.store = open_store(fixture, "pread", 0.3, stagings[s]);
+			assert_string_equal(bundle_store_cache_policy(run.store), fixture->policy);
+			hand_out(&run, 0.3);
+			bundle_store_close(run.store);
+		}
+}
+
 /* The same requests give the same figures, whoever reads. */
 static void figures_do_not_depend_on_the_source(void **state)
 {
@@ -312,10 +336,13 @@ static void what_is_cached_is_not_read_again(void **state)
 /* Room for one layer: what is asked for again and again takes the place of what was. */
 static void cache_follows_the_requests(void **state)
 {
-	struct run run = { .fixture = *state };
+	struct fixture *fixture = *state;
+	struct run run = { .fixture = fixture };
 	struct bundle_store_stats before;
 
-	run.store = open_store(*state, "auto", 1.0 / LAYERS, 0);
+	fixture->policy = "lru";
+	run.store = open_store(fixture, "auto", 1.0 / LAYERS, 0);
+	fixture->policy = NULL;
 	for (uint32_t layer = 0; layer < LAYERS; layer++) {
 		for (int again = 0; again < 3; again++) {
 			before = stats_of(run.store);
@@ -326,12 +353,66 @@ static void cache_follows_the_requests(void **state)
 	bundle_store_close(run.store);
 }
 
+/* A tenth of all, half of it hot: slots 0 to 20 of each layer, frequencies apart. */
+static void hot_bundles_are_read_at_opening_only(void **state)
+{
+	struct fixture *fixture = *state;
+	struct run run = { .fixture = fixture };
+	static float frequency[LAYERS * SLOTS];
+	const uint32_t n_hot = LAYERS * SLOTS / 10 / 2;
+	struct bundle_store_stats stats;
+
+	for (uint32_t i = 0; i < n_hot; i++)
+		frequency[i % LAYERS * SLOTS + i / LAYERS] = 0.5f + (float)i / 1000;
+	fixture->frequency = frequency;
+	fixture->hot_share = 0.5;
+	for (size_t p = 0; (fixture->policy = cache_policy_at(p)) != NULL; p++) {
+		run.store = open_store(fixture, "auto", 0.1, 0);
+		stats = stats_of(run.store);
+		assert_int_equal(stats.reads, 0);
+		assert_int_equal(stats.wanted_bundles, 0);
+		for (int again = 0; again < 3; again++)
+			for (uint32_t layer = 0; layer < LAYERS; layer++)
+				all_of_layer(&run, layer);
+		assert_true(stats_of(run.store).cached_bundles >= 3 * n_hot);
+		bundle_store_close(run.store);
+	}
+	fixture->hot_share = 1; /* what never fires is not hot, and room for it is left */
+	run.store = open_store(fixture, "auto", 1, 0);
+	for (int again = 0; again < 2; again++)
+		for (uint32_t layer = 0; layer < LAYERS; layer++)
+			all_of_layer(&run, layer);
+	stats = stats_of(run.store);
+	assert_int_equal(stats.cached_bundles, LAYERS * SLOTS + n_hot);
+	bundle_store_close(run.store);
+	fixture->hot_share = 0;
+	fixture->frequency = NULL;
+}
+
+static void hot_bundles_that_cannot_be_read_are_an_error(void **state)
+{
+	struct fixture *fixture = *state;
+	float frequency[LAYERS * SLOTS] = { 1 };
+	const struct bundle_store_options options = {
+		.source = "pread", .cache_ratio = 0.5, .hot_share = 0.5, .frequency = frequency,
+	};
+	struct bundle_store *store;
+	struct error err;
+
+	assert_int_equal(truncate(fixture->file.path, (off_t)fixture->offsets[0] + 5), 0);
+	assert_true(bundle_store_open(fixture->file.path, &fixture->geometry, &options, &store,
+				      &err) < 0);
+	assert_says(&err, fixture->file.path);
+	random_file_restore(&fixture->file);
+}
+
 static void mapped_bundles_need_no_memory(void **state)
 {
 	struct fixture *fixture = *state;
 	struct bundle_store *store = open_store(fixture, "mmap", 0, 0);
 
-	assert_int_equal(bundle_store_memory(store), 0);
+	/* Tables of the cache only. */
+	assert_in_range(bundle_store_memory(store), 0, 16 * LAYERS * SLOTS);
 	assert_string_equal(bundle_store_source_name(store), "mmap");
 	assert_non_null(strstr(bundle_store_describe(store), "mmap"));
 	bundle_store_close(store);
@@ -387,6 +468,12 @@ static void impossible_options_are_refused(void **state)
 	assert_not_opened(fixture, fixture->geometry, with, "ratio");
 	with.cache_ratio = -0.1;
 	assert_not_opened(fixture, fixture->geometry, with, "ratio");
+	with = options;
+	with.hot_share = 1.1;
+	assert_not_opened(fixture, fixture->geometry, with, "hot share");
+	with = options;
+	with.cache_policy = "mru";
+	assert_not_opened(fixture, fixture->geometry, with, "'mru'");
 	with = options;
 	with.source = "tape";
 	assert_not_opened(fixture, fixture->geometry, with, "'tape'");
@@ -484,8 +571,11 @@ int main(void)
 		cmocka_unit_test(a_cut_file_is_an_error),
 		cmocka_unit_test(cache_follows_the_requests),
 		cmocka_unit_test(closing_with_layers_in_flight),
+		cmocka_unit_test(every_cache_policy),
 		cmocka_unit_test(every_source_cache_and_staging),
 		cmocka_unit_test(figures_do_not_depend_on_the_source),
+		cmocka_unit_test(hot_bundles_are_read_at_opening_only),
+		cmocka_unit_test(hot_bundles_that_cannot_be_read_are_an_error),
 		cmocka_unit_test(impossible_options_are_refused),
 		cmocka_unit_test(layers_beyond_the_file_are_an_error),
 		cmocka_unit_test(mapped_bundles_need_no_memory),

@@ -1,229 +1,184 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The cache against a model of CLOCK that searches a list, with pins held and dropped. */
+/* What the cache promises under every policy; each one's choices are in test_cache_POLICY. */
+#include "helpers/cache_reference.h"
 #include "helpers/test.h"
 
-#include <stdbool.h>
-#include <string.h>
+#include <errno.h>
 
 #include "base/random.h"
-#include "storage/cache.h"
 
-#define LAYERS 3
-#define SLOTS 50
-#define STRIDE 6
-#define MAX_PINS 40
+#define SLOTS REFERENCE_SLOTS
+#define BUNDLES REFERENCE_BUNDLES
 
-struct model_entry {
-	uint32_t layer, slot;
-	uint32_t pins;
-	bool used;
-};
+static const struct cache_read alone = { 1, 1 };
 
-/* entries[0] is where the hand points; the hand moves by rotating the list. */
-struct model {
-	struct model_entry entries[LAYERS * SLOTS];
-	uint32_t n, capacity;
-};
-
-static struct model_entry *model_find(struct model *model, uint32_t layer, uint32_t slot)
+static struct cache *create(const char *policy, uint64_t capacity, uint64_t seed)
 {
-	for (uint32_t i = 0; i < model->n; i++)
-		if (model->entries[i].layer == layer && model->entries[i].slot == slot)
-			return &model->entries[i];
-	return NULL;
-}
-
-static void model_rotate(struct model *model)
-{
-	struct model_entry first = model->entries[0];
-
-	memmove(model->entries, model->entries + 1, (model->n - 1) * sizeof(first));
-	model->entries[model->n - 1] = first;
-}
-
-static void model_admit(struct model *model, uint32_t layer, uint32_t slot)
-{
-	struct model_entry entry = { .layer = layer, .slot = slot };
-	uint32_t pinned = 0;
-
-	if (model_find(model, layer, slot))
-		return;
-	if (model->n < model->capacity) {
-		model->entries[model->n++] = entry;
-		return;
-	}
-	for (uint32_t i = 0; i < model->n; i++)
-		pinned += model->entries[i].pins > 0;
-	if (pinned == model->n)
-		return;
-	while (model->entries[0].pins || model->entries[0].used) {
-		if (!model->entries[0].pins)
-			model->entries[0].used = false;
-		model_rotate(model);
-	}
-	model->entries[0] = entry;
-	model_rotate(model);
-}
-
-static void content_of(uint32_t layer, uint32_t slot, char bundle[STRIDE])
-{
-	for (int i = 0; i < STRIDE; i++)
-		bundle[i] = (char)(layer * 101 + slot * 7 + (uint32_t)i);
-}
-
-static void check_content(const char *bundle, uint32_t layer, uint32_t slot)
-{
-	char expected[STRIDE];
-
-	content_of(layer, slot, expected);
-	assert_memory_equal(bundle, expected, STRIDE);
-}
-
-struct pin {
-	const char *bundle;
-	uint32_t layer, slot;
-};
-
-/* Look up: both find it or neither; what was found stays pinned as long as there is a place. */
-static void look_up(struct cache *cache, struct model *model, struct pin *pins, uint32_t *n_pins,
-		    uint32_t layer, uint32_t slot)
-{
-	struct model_entry *entry = model_find(model, layer, slot);
-	const char *bundle = cache_lookup(cache, layer, slot);
-
-	assert_int_equal(bundle != NULL, entry != NULL);
-	if (!bundle)
-		return;
-	check_content(bundle, layer, slot);
-	entry->used = true;
-	if (*n_pins == MAX_PINS) {
-		cache_unpin(cache, layer, slot);
-		return;
-	}
-	entry->pins++;
-	pins[(*n_pins)++] = (struct pin){ bundle, layer, slot };
-}
-
-static void drop_pin(struct cache *cache, struct model *model, struct pin *pins, uint32_t *n_pins,
-		     uint32_t which)
-{
-	struct pin pin = pins[which];
-
-	check_content(pin.bundle, pin.layer, pin.slot);
-	cache_unpin(cache, pin.layer, pin.slot);
-	model_find(model, pin.layer, pin.slot)->pins--;
-	pins[which] = pins[--*n_pins];
-}
-
-static void compare_with_model(uint64_t capacity, uint64_t seed)
-{
-	static struct model model;
-	struct pin pins[MAX_PINS];
-	uint32_t n_pins = 0;
-	struct random_state random;
+	struct cache_options options = {
+		.n_layers = REFERENCE_LAYERS, .slots = SLOTS, .stride = REFERENCE_STRIDE,
+		.capacity = capacity, .policy = policy, .break_even_bytes = 20, .seed = seed,
+	};
 	struct cache *cache;
 	struct error err;
 
-	model.n = 0;
-	model.capacity = capacity < LAYERS * SLOTS ? (uint32_t)capacity : LAYERS * SLOTS;
-	assert_ok(cache_create(LAYERS, SLOTS, STRIDE, capacity, &cache, &err), &err);
-	assert_int_equal(cache_bytes(cache), (uint64_t)model.capacity * STRIDE);
-	random_seed(&random, seed);
-	for (int step = 0; step < 20000; step++) {
-		uint32_t layer = (uint32_t)random_below(&random, LAYERS);
-		uint32_t slot = (uint32_t)random_below(&random, SLOTS);
-		char bundle[STRIDE];
-
-		switch (random_below(&random, 4)) {
-		case 0:
-			look_up(cache, &model, pins, &n_pins, layer, slot);
-			break;
-		case 1:
-			if (n_pins)
-				drop_pin(cache, &model, pins, &n_pins,
-					 (uint32_t)random_below(&random, n_pins));
-			break;
-		default:
-			content_of(layer, slot, bundle);
-			cache_admit(cache, layer, slot, bundle);
-			model_admit(&model, layer, slot);
-		}
-	}
-	while (n_pins)
-		drop_pin(cache, &model, pins, &n_pins, 0);
-	cache_destroy(cache);
+	assert_ok(cache_create(&options, &cache, &err), &err);
+	return cache;
 }
 
-static void every_capacity_matches_the_model(void **state)
+static void admit(struct cache *cache, uint32_t bundle, struct cache_read read)
 {
-	static const uint64_t capacities[] = {
-		0, 1, 2, 7, 30, 75, LAYERS * SLOTS - 1, LAYERS * SLOTS, UINT64_MAX,
-	};
+	char content[REFERENCE_STRIDE];
 
-	(void)state;
-	for (size_t i = 0; i < sizeof(capacities) / sizeof(capacities[0]); i++)
-		compare_with_model(capacities[i], i);
+	reference_content(bundle, content);
+	cache_admit(cache, bundle / SLOTS, bundle % SLOTS, content, read);
+}
+
+static const char *look_up(struct cache *cache, uint32_t bundle)
+{
+	return cache_lookup(cache, bundle / SLOTS, bundle % SLOTS);
 }
 
 static void full_size_cache_keeps_everything(void **state)
 {
-	struct cache *cache;
-	struct error err;
-	char bundle[STRIDE];
-
 	(void)state;
-	assert_ok(cache_create(LAYERS, SLOTS, STRIDE, LAYERS * SLOTS, &cache, &err), &err);
-	for (uint32_t i = 0; i < LAYERS * SLOTS; i++) {
-		content_of(i / SLOTS, i % SLOTS, bundle);
-		cache_admit(cache, i / SLOTS, i % SLOTS, bundle);
-	}
-	for (uint32_t i = 0; i < LAYERS * SLOTS; i++) {
-		const char *found = cache_lookup(cache, i / SLOTS, i % SLOTS);
+	for (size_t p = 0; cache_policy_at(p); p++) {
+		struct cache *cache = create(cache_policy_at(p), BUNDLES, 0);
 
-		assert_non_null(found);
-		check_content(found, i / SLOTS, i % SLOTS);
+		for (uint32_t i = 0; i < BUNDLES; i++)
+			admit(cache, i, alone);
+		for (uint32_t i = 0; i < BUNDLES; i++) {
+			const char *found = look_up(cache, i);
+
+			assert_non_null(found);
+			check_reference_content(i, found);
+		}
+		cache_destroy(cache);
 	}
-	cache_destroy(cache);
 }
 
-static void used_bundles_get_a_second_chance(void **state)
+/*
+ * With all of it pinned nothing comes in; with one let go, that one's place is taken. All
+ * were looked up once, so that no policy has a reason not to.
+ */
+static void pinned_bundles_stay(void **state)
 {
-	struct cache *cache;
-	struct error err;
-	char bundle[STRIDE] = { 0 };
-
 	(void)state;
-	assert_ok(cache_create(1, SLOTS, STRIDE, 2, &cache, &err), &err);
-	cache_admit(cache, 0, 0, bundle);
-	cache_admit(cache, 0, 1, bundle);
-	assert_non_null(cache_lookup(cache, 0, 0));
-	cache_unpin(cache, 0, 0);
-	cache_admit(cache, 0, 2, bundle); /* replaces 1: the older 0 was used */
-	assert_null(cache_lookup(cache, 0, 1));
-	assert_non_null(cache_lookup(cache, 0, 0));
-	assert_non_null(cache_lookup(cache, 0, 2));
-	cache_admit(cache, 0, 3, bundle); /* both are pinned */
-	assert_null(cache_lookup(cache, 0, 3));
-	cache_destroy(cache);
+	for (size_t p = 0; cache_policy_at(p); p++) {
+		struct cache *cache = create(cache_policy_at(p), 40, 0);
+		const char *found[40];
+
+		for (uint32_t i = 0; i < 40; i++) {
+			admit(cache, i, alone);
+			found[i] = look_up(cache, i);
+			assert_non_null(found[i]);
+		}
+		for (uint32_t i = 40; i < BUNDLES; i++) {
+			admit(cache, i, alone);
+			assert_null(look_up(cache, i));
+		}
+		cache_unpin(cache, 0, 37);
+		admit(cache, 40, alone);
+		assert_non_null(look_up(cache, 40));
+		assert_null(look_up(cache, 37));
+		for (uint32_t i = 0; i < 40; i++)
+			if (i != 37)
+				check_reference_content(i, found[i]);
+		cache_destroy(cache);
+	}
 }
 
-static void impossible_sizes_are_refused(void **state)
+/* Bit i of the answer: was step i's lookup a hit? */
+static void replay(struct cache *cache, uint64_t seed, uint64_t hits[16])
 {
+	struct random_state random;
+
+	random_seed(&random, seed);
+	for (uint32_t i = 0; i < 16 * 64; i++) {
+		uint32_t bundle = (uint32_t)random_below(&random, BUNDLES / 3);
+		struct cache_read read = { .slots = 8, .bundles = 1 + bundle % 8 };
+
+		cache_begin(cache);
+		if (look_up(cache, bundle)) {
+			hits[i / 64] |= UINT64_C(1) << i % 64;
+			cache_unpin(cache, bundle / SLOTS, bundle % SLOTS);
+		} else {
+			admit(cache, bundle, read);
+		}
+	}
+}
+
+static void same_calls_same_bundles(void **state)
+{
+	(void)state;
+	for (size_t p = 0; cache_policy_at(p); p++) {
+		uint64_t hits[2][16] = { 0 };
+
+		for (int i = 0; i < 2; i++) {
+			struct cache *cache = create(cache_policy_at(p), 20, 5);
+
+			replay(cache, 7, hits[i]);
+			cache_destroy(cache);
+		}
+		assert_memory_equal(hits[0], hits[1], sizeof(hits[0]));
+	}
+}
+
+static void seed_decides_what_linked_admits(void **state)
+{
+	uint64_t hits[2][16] = { 0 };
+
+	(void)state;
+	for (uint64_t i = 0; i < 2; i++) {
+		struct cache *cache = create("linked", 20, i);
+
+		replay(cache, 7, hits[i]);
+		cache_destroy(cache);
+	}
+	assert_memory_not_equal(hits[0], hits[1], sizeof(hits[0]));
+}
+
+static void memory_is_told(void **state)
+{
+	(void)state;
+	for (size_t p = 0; cache_policy_at(p); p++) {
+		struct cache *cache = create(cache_policy_at(p), BUNDLES, 0);
+
+		assert_string_equal(cache_policy_name(cache), cache_policy_at(p));
+		assert_int_equal(cache_bytes(cache), BUNDLES * REFERENCE_STRIDE);
+		/* A place and an entry, and at most that much again for the policy. */
+		assert_in_range(cache_table_bytes(cache), 12 * BUNDLES, 24 * BUNDLES);
+		cache_destroy(cache);
+	}
+}
+
+static void impossible_options_are_refused(void **state)
+{
+	struct cache_options options = {
+		.n_layers = UINT32_MAX, .slots = UINT32_MAX, .stride = 6, .capacity = 1,
+	};
 	struct cache *cache;
 	struct error err;
 
 	(void)state;
-	assert_true(cache_create(UINT32_MAX, UINT32_MAX, STRIDE, 1, &cache, &err) < 0);
+	assert_int_equal(cache_create(&options, &cache, &err), -EOVERFLOW);
+	options.n_layers = options.slots = 2;
+	options.policy = "mru";
+	assert_int_equal(cache_create(&options, &cache, &err), -EINVAL);
+	assert_says(&err, "'mru'");
+	assert_false(cache_policy_is_known("mru"));
+	assert_true(cache_policy_is_known(CACHE_DEFAULT_POLICY));
 	cache_destroy(NULL);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_capacity_matches_the_model),
 		cmocka_unit_test(full_size_cache_keeps_everything),
-		cmocka_unit_test(impossible_sizes_are_refused),
-		cmocka_unit_test(used_bundles_get_a_second_chance),
+		cmocka_unit_test(impossible_options_are_refused),
+		cmocka_unit_test(memory_is_told),
+		cmocka_unit_test(pinned_bundles_stay),
+		cmocka_unit_test(same_calls_same_bundles),
+		cmocka_unit_test(seed_decides_what_linked_admits),
 	};
 
 	return cmocka_run_group_tests_name("cache", tests, NULL, NULL);

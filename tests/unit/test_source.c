@@ -104,6 +104,8 @@ static struct source *open_or_fail(struct fixture *fixture, const char *name, ui
 
 	assert_ok(source_open(name, fixture->file.path, fixture->arena, ARENA_BYTES, depth, &source,
 			      &err), &err);
+	assert_int_equal(source_is_direct(source),
+			 strstr(source_describe(source), "O_DIRECT") != NULL);
 	return source;
 }
 
@@ -265,6 +267,9 @@ static void counts_stop_at_the_end_of_the_file(void **state)
 		assert_ok(source_wait(source, fixture->reads, 1, &err), &err);
 		assert_true(same_content(fixture, fixture->reads, 1));
 		assert_ok(source_get_counts(source, &counts, &err), &err);
+		assert_int_equal(counts.reads, 1);
+		assert_int_equal(counts.bytes, FILE_BYTES);
+		source_get_finished(source, &counts.reads, &counts.bytes);
 		assert_int_equal(counts.reads, 1);
 		assert_int_equal(counts.bytes, FILE_BYTES);
 		source_close(source);

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * CLOCK (second chance): a bundle that was used since the hand last passed is kept one
+ * more round. A new entry starts unused, so that what is read once and never again (the
+ * tail of a prompt's layers) goes first.
+ *
+ * One admission looks at no more than twice all entries, and usually at few: the
+ * hand goes on from where it stopped. Only with nearly every entry pinned does it
+ * walk far, and pins are at most the wanted bundles of the layers in flight.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "storage/cache_policy.h"
+
+struct clock_state {
+	uint32_t hand;
+	bool used[]; /* (n_replaceable): since the hand last passed */
+};
+
+static int clock_create(struct cache *cache, const struct cache_options *options)
+{
+	(void)options;
+	cache->state_bytes = sizeof(struct clock_state) + cache->n_replaceable * sizeof(bool);
+	cache->state = calloc(1, cache->state_bytes);
+	return cache->state ? 0 : -ENOMEM;
+}
+
+static void clock_destroy(struct cache *cache)
+{
+	free(cache->state);
+}
+
+static void clock_used(struct cache *cache, uint32_t entry)
+{
+	struct clock_state *state = cache->state;
+
+	state->used[entry] = true;
+}
+
+/* Some entry is not pinned: the hand finds one in two rounds. */
+static uint32_t clock_replace(struct cache *cache, uint32_t bundle)
+{
+	struct clock_state *state = cache->state;
+
+	(void)bundle;
+	for (;;) {
+		uint32_t entry = state->hand;
+
+		state->hand = entry + 1 < cache->n_replaceable ? entry + 1 : 0;
+		if (cache->entries[entry].pins)
+			continue;
+		if (!state->used[entry])
+			return entry;
+		state->used[entry] = false;
+	}
+}
+
+const struct cache_eviction cache_clock = {
+	.create = clock_create,
+	.destroy = clock_destroy,
+	.used = clock_used,
+	.replace = clock_replace,
+};

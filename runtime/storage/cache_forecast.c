@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Keep what is expected to save the most device time: the chance that a bundle is
+ * wanted by the next token, times what it cost when it had to be read.
+ *
+ * The chance is a sum of three:
+ *	recent   was it wanted lately? 1 for each token that wanted it, 0 for the others,
+ *	         averaged with a half-life of 8 tokens;
+ *	links    1/8 of the same for the slots beside it, which are linked to it;
+ *	usual    0.6 of the share of tokens for which it fires, as the file has it.
+ * The cost is a bundle's part of the read that brought it, gaps included: all of an
+ * I/O for a bundle by itself, a small part for a member of a long run. It is averaged
+ * over reads, and a fifth of an I/O is added to it, since a part of a run saves
+ * nothing by itself but does together with the rest.
+ *
+ * All chances change with every token, so there is no order to keep entries in. One
+ * hand goes over the entries instead: for each admission it looks at the next 32 and
+ * gives up the least of them, or none when the new bundle is worth less. That costs the
+ * same whatever the cache's size, and a hand that looked at more would gain little
+ * (Documentation/cache.rst has that, and what each part of the forecast is worth).
+ *
+ * Only integers: every machine keeps the same bundles.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "storage/cache_policy.h"
+
+#define ONE 32768u /* a chance of 1; with links `recent` is up to 5/4 of that */
+#define KEPT 60097u /* of 65536, from one token to the next: 2^(-1/8) */
+#define WANTED (ONE * (65536 - KEPT) / 65536) /* so that the average of ones is ONE */
+#define LINK_PART 8
+#define USUAL_WEIGHT (ONE * 6 / 10)
+#define WHOLE_COST 255 /* an I/O of one bundle */
+#define LEAST_COST 51 /* a fifth */
+#define COST_STEP 4 /* a new read counts a quarter */
+#define LOOK_AT 32
+#define BLOCK 16 /* for the compiler to make vectors of */
+
+/* What does not change with every token. */
+struct prospect {
+	uint16_t usual; /* weighted */
+	uint8_t cost; /* 0 to WHOLE_COST */
+};
+
+/* Of all bundles, in the cache or not. */
+struct forecast_state {
+	uint32_t hand;
+	uint32_t next_layer; /* to age */
+	uint16_t *recent; /* (n_bundles), links included */
+	struct prospect *prospects; /* (n_bundles) */
+};
+
+static uint16_t usual_share(float frequency)
+{
+	if (!(frequency > 0))
+		return 0;
+	return (uint16_t)((frequency < 1 ? frequency : 1) * (float)USUAL_WEIGHT);
+}
+
+static int forecast_create(struct cache *cache, const struct cache_options *options)
+{
+	struct forecast_state *state = calloc(1, sizeof(*state));
+	size_t n = cache->n_bundles;
+
+	cache->state = state;
+	if (!state)
+		return -ENOMEM;
+	state->recent = calloc(n + 1, sizeof(*state->recent));
+	state->prospects = calloc(n + 1, sizeof(*state->prospects));
+	if (!state->recent || !state->prospects)
+		return -ENOMEM;
+	cache->state_bytes = sizeof(*state) +
+			     n * (sizeof(*state->recent) + sizeof(*state->prospects));
+	for (size_t i = 0; i < n; i++) {
+		state->prospects[i].cost = WHOLE_COST;
+		if (options->frequency)
+			state->prospects[i].usual = usual_share(options->frequency[i]);
+	}
+	return 0;
+}
+
+static void forecast_destroy(struct cache *cache)
+{
+	struct forecast_state *state = cache->state;
+
+	if (!state)
+		return;
+	free(state->prospects);
+	free(state->recent);
+	free(state);
+}
+
+static uint16_t faded(uint16_t recent)
+{
+	return (uint16_t)(recent * KEPT >> 16);
+}
+
+/*
+ * One layer after the other, so that all are a token older after a token's requests, and
+ * also those that are not asked for any more.
+ */
+static void forecast_begin(struct cache *cache)
+{
+	struct forecast_state *state = cache->state;
+	uint16_t *recent = state->recent + (size_t)state->next_layer * cache->slots;
+	uint16_t *end = recent + cache->slots;
+
+	if (++state->next_layer == cache->n_layers)
+		state->next_layer = 0;
+	for (; end - recent >= BLOCK; recent += BLOCK)
+		for (size_t i = 0; i < BLOCK; i++)
+			recent[i] = faded(recent[i]);
+	for (; recent < end; recent++)
+		*recent = faded(*recent);
+}
+
+/* The limit is for a layer that is asked for more often than others. */
+static void add(uint16_t *recent, uint32_t more)
+{
+	uint32_t sum = *recent + more;
+
+	*recent = (uint16_t)(sum < UINT16_MAX ? sum : UINT16_MAX);
+}
+
+/* The first and the last slot of a layer have another layer's beside them: no harm at 1/8. */
+static void forecast_wanted(struct cache *cache, uint32_t bundle)
+{
+	struct forecast_state *state = cache->state;
+	uint16_t *recent = &state->recent[bundle];
+
+	add(recent, WANTED);
+	if (bundle > 0)
+		add(recent - 1, WANTED / LINK_PART);
+	if (bundle + 1 < cache->n_bundles)
+		add(recent + 1, WANTED / LINK_PART);
+}
+
+/* What keeping the bundle is expected to save, in no unit. */
+static uint32_t worth(const struct forecast_state *state, uint32_t bundle)
+{
+	const struct prospect *prospect = &state->prospects[bundle];
+
+	return ((uint32_t)state->recent[bundle] + prospect->usual) *
+	       ((uint32_t)prospect->cost + LEAST_COST);
+}
+
+/* Takes whatever may be worth it; replace() compares. */
+bool cache_admit_forecast(struct cache *cache, uint32_t bundle, struct cache_read read)
+{
+	struct forecast_state *state = cache->state;
+	struct prospect *prospect = &state->prospects[bundle];
+	uint64_t io = cache->break_even_bytes;
+	uint64_t cost = WHOLE_COST * (io + (uint64_t)read.slots * cache->stride) /
+			(read.bundles * (io + cache->stride));
+	int change = (int)(cost < WHOLE_COST ? cost : WHOLE_COST) - (int)prospect->cost;
+
+	prospect->cost = (uint8_t)((int)prospect->cost + change / COST_STEP);
+	return true;
+}
+
+/* With all of those pinned the hand goes on: some entry is not. */
+static uint32_t forecast_replace(struct cache *cache, uint32_t bundle)
+{
+	struct forecast_state *state = cache->state;
+	uint32_t look_at = cache->n_replaceable < LOOK_AT ? cache->n_replaceable : LOOK_AT;
+	uint32_t least = UINT32_MAX;
+	uint32_t entry = NO_ENTRY;
+
+	for (uint32_t seen = 0; seen < look_at || entry == NO_ENTRY; seen++) {
+		uint32_t here = state->hand;
+		uint32_t here_worth;
+
+		state->hand = here + 1 < cache->n_replaceable ? here + 1 : 0;
+		if (cache->entries[here].pins)
+			continue;
+		here_worth = worth(state, cache->entries[here].bundle);
+		if (here_worth < least) {
+			least = here_worth;
+			entry = here;
+		}
+	}
+	return worth(state, bundle) >= least ? entry : NO_ENTRY;
+}
+
+const struct cache_eviction cache_forecast = {
+	.create = forecast_create,
+	.destroy = forecast_destroy,
+	.begin = forecast_begin,
+	.wanted = forecast_wanted,
+	.replace = forecast_replace,
+};
