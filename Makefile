@@ -128,6 +128,10 @@ $(BUILD)/tests/integration/test_faults: TEST_LDFLAGS = $(faulty_calls:%=-Wl,--wr
 # There a file system has no files without names.
 $(BUILD)/tests/unit/test_extent_file: TEST_LDFLAGS = -Wl,--wrap=open
 
+# Folders that behave as cgroups do.
+$(addprefix $(BUILD)/tests/unit/,test_io_mmap test_memory_group): TEST_LDFLAGS = \
+	-Wl,--wrap=mkdir -Wl,--wrap=rmdir
+
 # They look on while a layer computes, and while a source waits.
 $(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window
 $(BUILD)/tests/unit/test_source_waits: TEST_LDFLAGS = -Wl,--wrap=io_uring_submit \
