@@ -6,6 +6,9 @@
 #include "cli/cli.h"
 
 static const struct command benchmarks[] = {
+	{ "bench io", "MODEL --trace FILE [options]",
+	  "Time what storage does for a token, by the engine, its parts, and its opponents.",
+	  bench_io },
 	{ "bench prefetch", "[options]",
 	  "Time how scattered extents of a file come into the page cache, by each method.",
 	  bench_prefetch },
