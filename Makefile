@@ -10,6 +10,8 @@
 # make bench-cache     what the cache's policies are worth, by simulation
 # make bench-links     what following links is worth beside a page cache, by simulation
 # make bench-run-lengths  what synthetic activations are calibrated by
+# make bench-io        what a token's bundles cost, by each method: SHAPE=opt-1.3b, or demo;
+#                      DIR=... where model and trace are made (build/bench)
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
@@ -168,6 +170,12 @@ KERNEL ?= 6.12-amd64
 vmtest:
 	tests/vm/run $(KERNEL) $(TESTS)
 
+# Documentation/io.rst
+SHAPE ?= demo
+DIR ?= $(BUILD)/bench
+bench-io: all $(if $(filter demo,$(SHAPE)),$(BUILD)/demo/heldout.trace)
+	tests/bench/io $(BUILD) $(SHAPE) $(DIR)
+
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
@@ -197,7 +205,7 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench-cache bench-links bench-prefetch bench-run-lengths bpf check clean demo fuzz lint modules vmtest
+.PHONY: all bench-cache bench-io bench-links bench-prefetch bench-run-lengths bpf check clean demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))
