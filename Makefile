@@ -11,6 +11,8 @@
 # make bench-device    what an I/O costs on the device under DIR (build/bench), beside fio
 # make bench-links     what following links is worth beside a page cache, by simulation
 # make bench-run-lengths  what synthetic activations are calibrated by
+# make bench-io        what a token's bundles cost, by each method: SHAPE=opt-1.3b, or demo;
+#                      DIR=... where model and trace are made (build/bench)
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
@@ -132,6 +134,10 @@ $(BUILD)/tests/unit/test_extent_file: TEST_LDFLAGS = -Wl,--wrap=open
 # What waiting for the device has told is what the test says.
 $(BUILD)/tests/unit/test_refined_cost: TEST_LDFLAGS = -Wl,--wrap=device_watch_waited
 
+# Folders that behave as cgroups do.
+$(addprefix $(BUILD)/tests/unit/,test_io_mmap test_memory_group): TEST_LDFLAGS = \
+	-Wl,--wrap=mkdir -Wl,--wrap=rmdir
+
 # They look on while a layer computes, and while a source waits.
 $(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window
 $(BUILD)/tests/unit/test_source_waits: TEST_LDFLAGS = -Wl,--wrap=io_uring_submit \
@@ -173,6 +179,11 @@ bench-device: all $(BUILD)/demo/linked.gguf
 	@mkdir -p $(DIR)
 	tests/bench/device $(BUILD) $(DIR)
 
+# Documentation/io.rst
+SHAPE ?= demo
+bench-io: all $(if $(filter demo,$(SHAPE)),$(BUILD)/demo/heldout.trace)
+	tests/bench/io $(BUILD) $(SHAPE) $(DIR)
+
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
@@ -202,8 +213,8 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench-cache bench-device bench-links bench-prefetch bench-run-lengths bpf check clean \
-	demo fuzz lint modules vmtest
+.PHONY: all bench-cache bench-device bench-io bench-links bench-prefetch bench-run-lengths bpf check \
+	clean demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))

@@ -8,6 +8,14 @@
 
 #include "base/bits.h"
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 int bundle_request_init(struct bundle_request *request,
 			const struct bundle_request_context *context, char *staging,
 			size_t half_bytes, struct error *err)
@@ -152,6 +160,7 @@ int bundle_request_start(struct bundle_request *request, uint32_t layer, uint64_
 			 const uint64_t *wanted, struct error *err)
 {
 	const struct bundle_request_context *context = request->context;
+	uint64_t before = now_ns();
 	int ret;
 
 	request->active = true;
@@ -164,6 +173,7 @@ int bundle_request_start(struct bundle_request *request, uint32_t layer, uint64_
 	ret = plan_make(request->missing, context->slots, &context->limits, &request->plan, err);
 	if (ret == 0)
 		ret = prepare_reads(request, offset, err);
+	request->bookkeeping_ns += now_ns() - before;
 	if (ret == 0)
 		ret = start_windows(request, err);
 	return ret;
@@ -194,20 +204,14 @@ static void finish_window(struct bundle_request *request,
 {
 	struct cache *cache = request->context->cache;
 	uint32_t next = window->first_bundle;
+	uint64_t before = now_ns();
 
 	for (uint32_t i = window->first_bundle; i < window->end_bundle; i++)
 		if (!bits_test(request->missing, request->slots[i]))
 			cache_unpin(cache, request->layer, request->slots[i]);
 	for (uint32_t k = window->first_read; k < window->end_read; k++)
 		next = admit_read(request, &request->plan.reads[k], next, window->end_bundle);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	request->bookkeeping_ns += now_ns() - before;
 }
 
 static int wait_for_window(struct bundle_request *request,

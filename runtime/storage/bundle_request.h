@@ -49,6 +49,8 @@ struct bundle_request {
 	struct source_read *reads; /* (plan.n_reads) */
 	uint32_t reads_capacity;
 
+	uint64_t bookkeeping_ns; /* looking up, planning and admitting; since the init */
+
 	struct bundle_request_window windows[2]; /* number k in [k % 2] */
 	uint32_t n_started; /* windows whose reads were submitted */
 	uint32_t n_handed; /* windows handed out */

@@ -36,8 +36,10 @@ struct bundle_store {
 	char *arena; /* staging of all requests; NULL when the source needs none */
 	size_t arena_bytes;
 	uint32_t n_hot; /* bundles to load at opening */
-	struct bundle_store_stats stats; /* all but reads and bytes */
+	/* All but reads, bytes and the time of bookkeeping, which are counted elsewhere. */
+	struct bundle_store_stats stats;
 	struct source_counts counts_at_reset;
+	uint64_t bookkeeping_ns_at_reset;
 	struct error failure; /* code 0: none */
 };
 
@@ -368,6 +370,15 @@ int bundle_store_next(struct bundle_store *store, uint32_t layer, struct bundle_
 	return ret < 0 ? check_failure(store, err) : ret;
 }
 
+static uint64_t bookkeeping_ns(const struct bundle_store *store)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < LAYERS_IN_FLIGHT; i++)
+		sum += store->requests[i].bookkeeping_ns;
+	return sum;
+}
+
 int bundle_store_get_stats(const struct bundle_store *store, struct bundle_store_stats *stats,
 			   struct error *err)
 {
@@ -379,6 +390,7 @@ int bundle_store_get_stats(const struct bundle_store *store, struct bundle_store
 	*stats = store->stats;
 	stats->reads = counts.reads - store->counts_at_reset.reads;
 	stats->bytes = counts.bytes - store->counts_at_reset.bytes;
+	stats->bookkeeping_ns = bookkeeping_ns(store) - store->bookkeeping_ns_at_reset;
 	return 0;
 }
 
@@ -386,7 +398,9 @@ int bundle_store_reset_stats(struct bundle_store *store, struct error *err)
 {
 	int ret = source_get_counts(store->context.source, &store->counts_at_reset, err);
 
-	if (ret == 0)
-		store->stats = (struct bundle_store_stats){ 0 };
-	return ret;
+	if (ret < 0)
+		return ret;
+	store->stats = (struct bundle_store_stats){ 0 };
+	store->bookkeeping_ns_at_reset = bookkeeping_ns(store);
+	return 0;
 }

@@ -79,6 +79,7 @@ struct bundle_store_stats {
 	uint64_t runs; /* of bundles to be read, before collapse */
 	uint64_t run_bundles; /* bundles in these runs: mean run length = run_bundles / runs */
 	uint64_t wait_ns; /* time blocked in bundle_store_next() for data */
+	uint64_t bookkeeping_ns; /* in looking up, planning and admitting, copies included */
 	double predicted_us; /* by the device cost */
 };
 

@@ -109,6 +109,18 @@ done
 check 'a bad bundle is named' misused 'bundles of 4097 bytes: have to be of whole pages' \
 	"$COLINK" bench touch "$linked" --trace "$linked" --bundle 4097
 
+check 'bench io of nothing' misused 'expected: MODEL' "$COLINK" bench io
+check 'bench io without a trace' misused '--trace FILE is needed' "$COLINK" bench io "$linked"
+for option in '--tokens 0' '--repeat 0' '--cache-ratio 1.01' '--cache-ratio nan' '--a-us 0' \
+	'--b-us-per-mib -1' '--b-us-per-mib inf' '--queue-depth 0' '--queue-depth 9999' '--seed x' \
+	'--method telepathy' '--frobnicate' extra; do
+	# shellcheck disable=SC2086
+	check "bench io $option" misused 'see .colink bench io --help' \
+		"$COLINK" bench io "$linked" --trace "$linked" $option
+done
+check 'an unknown method of it is named' misused "no method 'telepathy'" \
+	"$COLINK" bench io "$linked" --trace "$linked" --method full --method telepathy
+
 # Whoever cannot measure here is told so, and with the first page of the file already.
 one_page() { (ulimit -f 4 && exec "$@"); }
 mkdir "$work/bench"
@@ -126,6 +138,27 @@ elif "$COLINK" bench touch "$linked" --trace "$work/trace" --dir "$work/bench" -
 else
 	check 'bench touch where it cannot measure' \
 		grep -qE 'do not leave the page cache|has no statistics' "$work/stderr"
+fi
+refused 'bench io of a trace with nothing unseen' "$work/trace: too short" \
+	"$COLINK" bench io "$linked" --trace "$work/trace"
+refused 'bench io of what is no trace' "$linked" \
+	"$COLINK" bench io "$linked" --trace "$linked"
+"$COLINK" trace "$linked" --text "$model/heldout.txt" --tokens 1500 -o "$work/long-trace" \
+	>/dev/null 2>&1
+if "$COLINK" bench io "$linked" --trace "$work/long-trace" --tokens 4 --repeat 2 --json \
+	--method llm-in-a-flash --method full >"$work/io.json" 2>"$work/stderr"; then
+	check 'bench io' holds '
+		.shape == "linked" and .tokens == 4 and .repeats == 2 and .missing == [] and
+		.device.a_us == 8.5 and .device.queue_depth == 256 and
+		(.results | map(.name)) == ["llm-in-a-flash", "full"] and
+		(.results | all((.samples | length) == 2 and .io_ms_per_token.median > 0 and
+			.reads_per_token > 0 and .bytes_per_token > 0 and .effective_mb_s > 0 and
+			.run_length_mean >= 1 and .cache_hit_share > 0 and
+			.predicted_ms_per_token > 0 and .bookkeeping_share > 0 and
+			(.samples | all(.io_ms | length == 4))))' "$work/io.json"
+else
+	check 'bench io where it cannot measure' grep -q 'do not leave the page cache' \
+		"$work/stderr"
 fi
 check 'bench touch leaves nothing' test -z "$(ls -A "$work/bench")"
 if [ "$(stat -f -c %T /dev/shm 2>/dev/null)" = tmpfs ]; then

@@ -196,6 +196,7 @@ static void check_stats(const struct run *run, double ratio)
 	assert_true(stats.runs <= stats.run_bundles);
 	assert_int_equal(stats.cached_bundles > 0, ratio > 0);
 	assert_true(stats.predicted_us > 0);
+	assert_true(stats.bookkeeping_ns > 0);
 	if (strcmp(bundle_store_source_name(run->store), "mmap") != 0) {
 		assert_true(stats.bytes >= stats.wanted_bytes);
 		assert_in_range(stats.reads, 1, stats.run_bundles);
@@ -321,7 +322,9 @@ static void what_is_cached_is_not_read_again(void **state)
 	assert_int_equal(stats.reads, LAYERS * 2); /* in two windows each */
 	assert_true(bundle_store_memory(run.store) > LAYERS * LAYER_BYTES + 2 * LAYER_BYTES);
 
+	assert_true(stats.bookkeeping_ns > 0);
 	assert_ok(bundle_store_reset_stats(run.store, &err), &err);
+	assert_int_equal(stats_of(run.store).bookkeeping_ns, 0);
 	for (uint32_t layer = 0; layer < LAYERS; layer++)
 		all_of_layer(&run, layer);
 	stats = stats_of(run.store);

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "bench/io_inputs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/bits.h"
+#include "model/model_file.h"
+#include "placement/activity.h"
+#include "placement/coactivation.h"
+#include "placement/order.h"
+
+static const enum order_method order_of[IO_LAYOUTS] = {
+	[IO_IDENTITY] = ORDER_IDENTITY,
+	[IO_FREQUENCY] = ORDER_FREQUENCY,
+	[IO_LINKED] = ORDER_LINKED,
+};
+
+/* A layer being placed. */
+struct placing {
+	const struct trace *trace;
+	uint32_t layer;
+	struct coactivation seen;
+	struct activity unseen;
+	uint32_t *slot_to_neuron; /* (n_neurons) */
+	uint32_t *slot_of; /* (n_neurons): its inverse */
+};
+
+static int read_geometry(const char *path, struct io_inputs *inputs, uint64_t *model_id,
+			 struct error *err)
+{
+	struct model_file *model;
+	struct stat status;
+	size_t bytes;
+	int ret;
+
+	ret = model_file_open(path, &model, err);
+	if (ret < 0)
+		return ret;
+	bytes = model->config.n_layers * sizeof(*inputs->offsets);
+	inputs->offsets = malloc(bytes);
+	if (!inputs->offsets) {
+		ret = error_no_memory(err, "offsets of layers");
+	} else if (stat(path, &status)) {
+		ret = error_set(err, -errno, "%s: %s", path, strerror(errno));
+	} else {
+		memcpy(inputs->offsets, model->bundle_offsets, bytes);
+		inputs->file_bytes = status.st_size;
+		inputs->geometry = (struct bundle_geometry){
+			.n_layers = model->config.n_layers,
+			.slots = model->config.n_ffn,
+			.stride = model_bundle_stride(&model->config),
+			.offsets = inputs->offsets,
+		};
+		*model_id = model->origin.model_id;
+	}
+	model_file_close(model);
+	return ret;
+}
+
+static int check_trace(const struct io_inputs *inputs, uint64_t model_id,
+		       const struct trace *trace, const char *trace_path, struct error *err)
+{
+	const struct trace_shape *shape = trace_get_shape(trace);
+
+	if (shape->model_id != model_id || shape->n_layers != inputs->geometry.n_layers ||
+	    shape->n_neurons != inputs->geometry.slots)
+		return error_set(err, -EINVAL, "%s: the trace of another model than %s",
+				 trace_path, inputs->path);
+	if (trace_chunks(trace) < 2)
+		return error_set(err, -EINVAL,
+				 "%s: too short to place on a part and replay another: it has one "
+				 "chunk of tokens",
+				 trace_path);
+	return 0;
+}
+
+static int make_layouts(struct io_inputs *inputs, const struct trace *trace, uint32_t n_tokens,
+			struct error *err)
+{
+	const struct bundle_geometry *geometry = &inputs->geometry;
+	uint64_t unseen = 0;
+
+	for (uint32_t chunk = 0; chunk < trace_chunks(trace); chunk++) {
+		if (trace_chunk_unseen(trace, chunk))
+			unseen += trace_chunk_tokens(trace, chunk);
+		else
+			inputs->placed_tokens += trace_chunk_tokens(trace, chunk);
+	}
+	inputs->n_tokens = unseen < n_tokens ? (uint32_t)unseen : n_tokens;
+	for (int i = 0; i < IO_LAYOUTS; i++) {
+		struct io_layout_inputs *layout = &inputs->layouts[i];
+
+		layout->wanted = (struct token_slots){
+			.n_tokens = inputs->n_tokens,
+			.n_layers = geometry->n_layers,
+			.n_slots = geometry->slots,
+		};
+		layout->wanted.sets = calloc((size_t)inputs->n_tokens * geometry->n_layers,
+					     bits_words(geometry->slots) *
+						     sizeof(*layout->wanted.sets));
+		layout->frequency = calloc((size_t)geometry->n_layers * geometry->slots,
+					   sizeof(*layout->frequency));
+		if (!layout->wanted.sets || !layout->frequency)
+			return error_no_memory(err, "the slots of the trace's tokens");
+	}
+	return 0;
+}
+
+/* The layer's unseen tokens, neuron by neuron, through slot_of. */
+static void place_tokens(const struct placing *placing, struct token_slots *wanted)
+{
+	size_t n = wanted->n_slots, words = bits_words(n);
+
+	for (uint32_t token = 0; token < wanted->n_tokens; token++) {
+		const uint64_t *neurons = &placing->unseen.fired[token * words];
+		size_t at = ((size_t)token * wanted->n_layers + placing->layer) * words;
+
+		for (size_t neuron = bits_next(neurons, n, 0); neuron < n;
+		     neuron = bits_next(neurons, n, neuron + 1))
+			bits_set(&wanted->sets[at], placing->slot_of[neuron]);
+	}
+}
+
+static int place_by(struct placing *placing, enum order_method method,
+		    struct io_layout_inputs *layout, struct error *err)
+{
+	uint32_t n = layout->wanted.n_slots;
+	float *frequency = &layout->frequency[(size_t)placing->layer * n];
+	int ret = order_make(method, &placing->seen, 0, placing->slot_to_neuron, err);
+
+	if (ret < 0)
+		return ret;
+	for (uint32_t slot = 0; slot < n; slot++) {
+		uint32_t neuron = placing->slot_to_neuron[slot];
+
+		placing->slot_of[neuron] = slot;
+		frequency[slot] = (float)placing->seen.frequency[neuron] /
+				  (float)placing->seen.n_tokens;
+	}
+	place_tokens(placing, &layout->wanted);
+	return 0;
+}
+
+/* Counted once, for all layouts. */
+static int place_layer(struct placing *placing, struct thread_pool *pool,
+		       struct io_layout_inputs *layouts, struct error *err)
+{
+	struct activity seen;
+	int ret;
+
+	ret = activity_load(placing->trace, placing->layer, ACTIVITY_SEEN, &seen, err);
+	if (ret < 0)
+		return ret;
+	ret = coactivation_count(&seen, pool, &placing->seen, err);
+	activity_free(&seen);
+	if (ret < 0)
+		return ret;
+	ret = activity_load(placing->trace, placing->layer, ACTIVITY_UNSEEN, &placing->unseen, err);
+	for (int i = 0; ret == 0 && i < IO_LAYOUTS; i++)
+		ret = place_by(placing, order_of[i], &layouts[i], err);
+	activity_free(&placing->unseen);
+	coactivation_free(&placing->seen);
+	return ret;
+}
+
+static int place_layers(struct io_inputs *inputs, const struct trace *trace,
+			struct progress *progress, struct error *err)
+{
+	const struct bundle_geometry *geometry = &inputs->geometry;
+	struct placing placing = {
+		.trace = trace,
+		.slot_to_neuron = calloc(geometry->slots, sizeof(uint32_t)),
+		.slot_of = calloc(geometry->slots, sizeof(uint32_t)),
+	};
+	struct thread_pool *pool = NULL;
+	int ret = 0;
+
+	if (!placing.slot_to_neuron || !placing.slot_of)
+		ret = error_no_memory(err, "an order of neurons");
+	if (ret == 0)
+		ret = thread_pool_create(0, &pool, err);
+	for (uint32_t layer = 0; ret == 0 && layer < geometry->n_layers; layer++) {
+		placing.layer = layer;
+		ret = place_layer(&placing, pool, inputs->layouts, err);
+		progress_report(progress, layer + 1, geometry->n_layers);
+	}
+	thread_pool_destroy(pool);
+	free(placing.slot_of);
+	free(placing.slot_to_neuron);
+	return ret;
+}
+
+int io_inputs_read(const char *model_path, const char *trace_path, uint32_t n_tokens,
+		   struct io_inputs *inputs, struct progress *progress, struct error *err)
+{
+	struct trace *trace = NULL;
+	uint64_t model_id = 0;
+	int ret;
+
+	*inputs = (struct io_inputs){ .path = model_path };
+	ret = read_geometry(model_path, inputs, &model_id, err);
+	if (ret == 0)
+		ret = trace_open(trace_path, &trace, err);
+	if (ret == 0)
+		ret = check_trace(inputs, model_id, trace, trace_path, err);
+	if (ret == 0)
+		ret = make_layouts(inputs, trace, n_tokens, err);
+	if (ret == 0)
+		ret = place_layers(inputs, trace, progress, err);
+	if (trace)
+		trace_close(trace);
+	if (ret < 0)
+		io_inputs_free(inputs);
+	return ret;
+}
+
+void io_inputs_free(struct io_inputs *inputs)
+{
+	for (int i = 0; i < IO_LAYOUTS; i++) {
+		token_slots_free(&inputs->layouts[i].wanted);
+		free(inputs->layouts[i].frequency);
+	}
+	free(inputs->offsets);
+	*inputs = (struct io_inputs){ 0 };
+}
+
+uint64_t io_inputs_bundle_bytes(const struct io_inputs *inputs)
+{
+	const struct bundle_geometry *geometry = &inputs->geometry;
+
+	return (uint64_t)geometry->n_layers * geometry->slots * geometry->stride;
+}

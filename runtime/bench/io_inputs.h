@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What bench io replays: a model's geometry, and the tokens of a trace as sets of slots
+ * in each of three layouts. The layouts are thought ones: the bytes of the file stay where
+ * they are, since what an I/O costs does not depend on them. A layout decides which slots a
+ * token wants.
+ */
+#ifndef COLINK_BENCH_IO_INPUTS_H
+#define COLINK_BENCH_IO_INPUTS_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "bench/token_slots.h"
+#include "storage/bundle_store.h"
+
+enum io_layout {
+	IO_IDENTITY, /* by neuron, as in the checkpoint */
+	IO_FREQUENCY, /* what fires most first */
+	IO_LINKED, /* the greedy search */
+	IO_LAYOUTS, /* how many there are */
+};
+
+/* The replayed tokens in one layout. */
+struct io_layout_inputs {
+	struct token_slots wanted;
+	float *frequency; /* (n_layers, slots): share of the tokens placed on */
+};
+
+struct io_inputs {
+	const char *path; /* the model's; the caller's */
+	uint64_t file_bytes;
+	struct bundle_geometry geometry;
+	uint64_t *offsets; /* (n_layers): the geometry's */
+	uint64_t placed_tokens; /* of the trace: seen ones, for all but the identity */
+	uint32_t n_tokens; /* replayed: the first unseen ones */
+	struct io_layout_inputs layouts[IO_LAYOUTS];
+};
+
+/*
+ * Read the model's geometry, place each layer on the seen tokens of its trace, and keep up
+ * to n_tokens of the unseen ones. Takes the memory of one layer's pairs of neurons, and all
+ * CPUs. -EINVAL for the trace of another model, or one too short to have unseen tokens.
+ * Progress counts layers. The caller calls io_inputs_free() after 0; model_path lives as long.
+ */
+int io_inputs_read(const char *model_path, const char *trace_path, uint32_t n_tokens,
+		   struct io_inputs *inputs, struct progress *progress, struct error *err);
+void io_inputs_free(struct io_inputs *inputs);
+
+/* Bytes of all bundles. */
+uint64_t io_inputs_bundle_bytes(const struct io_inputs *inputs);
+
+#endif

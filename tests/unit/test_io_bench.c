@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The methods of bench io that map nothing, against plain models of them; and the whole. */
+#include "helpers/io_model.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/bits.h"
+#include "bench/io_bench.h"
+#include "helpers/activity.h"
+#include "helpers/disk.h"
+#include "helpers/test.h"
+#include "helpers/watcher.h"
+#include "placement/order.h"
+#include "storage/plan.h"
+
+#define WORDS ((IO_MODEL_SLOTS + 63) / 64)
+#define REPEATS 2
+
+static int set_up(void **state)
+{
+	struct io_model *model = malloc(sizeof(*model));
+
+	assert_non_null(model);
+	io_model_make(model);
+	*state = model;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct io_model *model = *state;
+
+	assert_int_equal(count_entries(model->folder), 2); /* model and trace */
+	io_model_free(model);
+	free(model);
+	return 0;
+}
+
+#define model_test(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+static bool is_engine(const struct io_method *method)
+{
+	return method->replay == io_engine_replay;
+}
+
+/* The seen tokens of a layer: the chunks around the unseen one. */
+static struct activity seen_part(const struct activity *all)
+{
+	struct activity seen = { .n_neurons = IO_MODEL_SLOTS, .n_tokens = IO_MODEL_SEEN };
+
+	seen.fired = calloc(IO_MODEL_SEEN * WORDS, sizeof(*seen.fired));
+	assert_non_null(seen.fired);
+	memcpy(seen.fired, all->fired, IO_MODEL_CHUNK * WORDS * sizeof(*seen.fired));
+	memcpy(seen.fired + IO_MODEL_CHUNK * WORDS, all->fired + 2 * IO_MODEL_CHUNK * WORDS,
+	       IO_MODEL_CHUNK * WORDS * sizeof(*seen.fired));
+	return seen;
+}
+
+static void check_layout(const struct io_model *model, uint32_t layer, enum order_method order,
+			 const struct coactivation *counts, const struct io_layout_inputs *layout)
+{
+	uint32_t neuron[IO_MODEL_SLOTS];
+	struct error err;
+
+	assert_ok(order_make(order, counts, 0, neuron, &err), &err);
+	for (uint32_t slot = 0; slot < IO_MODEL_SLOTS; slot++) {
+		for (uint32_t token = 0; token < IO_MODEL_TOKENS; token++)
+			assert_int_equal(bits_test(token_slots_of(&layout->wanted, token, layer),
+						   slot),
+					 fired_for(&model->layers[layer], io_model_traced(token),
+						   neuron[slot]));
+		assert_true(layout->frequency[layer * IO_MODEL_SLOTS + slot] ==
+			    (float)counts->frequency[neuron[slot]] / IO_MODEL_SEEN);
+	}
+}
+
+/* Placed on the seen tokens alone; replayed, the others. */
+static void tokens_through_each_layout(void **state)
+{
+	static const enum order_method orders[IO_LAYOUTS] = {
+		[IO_IDENTITY] = ORDER_IDENTITY,
+		[IO_FREQUENCY] = ORDER_FREQUENCY,
+		[IO_LINKED] = ORDER_LINKED,
+	};
+	const struct io_model *model = *state;
+	struct error err;
+
+	assert_int_equal(model->inputs.n_tokens, IO_MODEL_TOKENS);
+	assert_int_equal(model->inputs.placed_tokens, IO_MODEL_SEEN);
+	assert_int_equal(io_inputs_bundle_bytes(&model->inputs),
+			 IO_MODEL_LAYERS * IO_MODEL_SLOTS * IO_MODEL_STRIDE);
+	for (uint32_t layer = 0; layer < IO_MODEL_LAYERS; layer++) {
+		struct activity seen = seen_part(&model->layers[layer]);
+		struct coactivation counts;
+
+		assert_ok(coactivation_count(&seen, NULL, &counts, &err), &err);
+		for (int i = 0; i < IO_LAYOUTS; i++)
+			check_layout(model, layer, orders[i], &counts, &model->inputs.layouts[i]);
+		coactivation_free(&counts);
+		activity_free(&seen);
+	}
+}
+
+/* Without a cache each layer is read as planned from what it wants. */
+static void check_token_against_plan(const struct io_model *model, const struct io_method *method,
+				     uint32_t token)
+{
+	const struct io_token *result = &model->tokens[token];
+	const struct plan_limits limits = {
+		.cost = DEVICE_COST_UFS4,
+		.gap_bytes = method->collapse ? device_break_even_bytes(DEVICE_COST_UFS4) : 0,
+		.stride = IO_MODEL_STRIDE,
+		.max_read_bytes = 1 << 20,
+	};
+	uint64_t reads = 0, bytes = 0, runs = 0;
+	struct plan plan = { 0 };
+	double predicted_us = 0;
+	struct error err;
+
+	for (uint32_t layer = 0; layer < IO_MODEL_LAYERS; layer++) {
+		assert_ok(plan_make(io_wanted(method, &model->inputs, token, layer),
+				    IO_MODEL_SLOTS, &limits, &plan, &err), &err);
+		reads += plan.n_reads;
+		bytes += plan.bytes;
+		runs += plan.n_runs;
+		predicted_us += plan.predicted_us;
+	}
+	plan_free(&plan);
+	assert_int_equal(result->reads, reads);
+	assert_int_equal(result->bytes, bytes);
+	assert_int_equal(result->runs, runs);
+	assert_int_equal(result->cached, 0);
+	assert_int_equal(result->run_bundles, result->wanted);
+	assert_true(result->predicted_ms > predicted_us / 1e3 - 1e-6);
+	assert_true(result->predicted_ms < predicted_us / 1e3 + 1e-6);
+	assert_true(result->bookkeeping_ms > 0 && result->bookkeeping_ms < result->io_ms);
+}
+
+static void engine_reads_what_is_planned(void **state)
+{
+	struct io_model *model = *state;
+	const struct io_setting setting = io_model_setting(model, 0);
+	int engines = 0;
+
+	for (size_t i = 0; i < n_io_methods; i++) {
+		if (!is_engine(&io_methods[i]))
+			continue;
+		io_model_replay(model, &io_methods[i], &setting);
+		for (uint32_t token = 0; token < IO_MODEL_TOKENS; token++)
+			check_token_against_plan(model, &io_methods[i], token);
+		engines++;
+	}
+	assert_int_equal(engines, 5);
+}
+
+/* How many different bundles the tokens want. */
+static uint32_t count_different(const struct io_model *model, const struct io_method *method)
+{
+	uint32_t different = 0;
+
+	for (uint32_t layer = 0; layer < IO_MODEL_LAYERS; layer++) {
+		uint64_t any[WORDS] = { 0 };
+
+		for (uint32_t token = 0; token < IO_MODEL_TOKENS; token++)
+			for (size_t i = 0; i < WORDS; i++)
+				any[i] |= io_wanted(method, &model->inputs, token, layer)[i];
+		different += (uint32_t)bits_count(any, WORDS);
+	}
+	return different;
+}
+
+/* With room for all, each bundle is read once; with room for some, some are found. */
+static void engine_keeps_what_there_is_room_for(void **state)
+{
+	struct io_model *model = *state;
+	struct io_setting all = io_model_setting(model, 1), some = io_model_setting(model, 0.2);
+
+	for (size_t i = 0; i < n_io_methods; i++) {
+		uint64_t read = 0, cached = 0;
+
+		if (!is_engine(&io_methods[i]))
+			continue;
+		io_model_replay(model, &io_methods[i], &all);
+		for (uint32_t token = 0; token < IO_MODEL_TOKENS; token++) {
+			const struct io_token *result = &model->tokens[token];
+
+			assert_int_equal(result->cached + result->run_bundles, result->wanted);
+			read += result->run_bundles;
+		}
+		assert_int_equal(read, count_different(model, &io_methods[i]));
+		io_model_replay(model, &io_methods[i], &some);
+		for (uint32_t token = 0; token < IO_MODEL_TOKENS; token++)
+			cached += model->tokens[token].cached;
+		assert_true(cached > 0);
+	}
+}
+
+/* What a layer wants and none of the five tokens before did. */
+static void plain_window(const struct io_model *model, const struct io_method *method,
+			 uint32_t token, uint32_t layer, uint64_t *missing)
+{
+	memcpy(missing, io_wanted(method, &model->inputs, token, layer), WORDS * sizeof(*missing));
+	for (uint32_t back = 1; back <= 5 && back <= token; back++)
+		for (size_t i = 0; i < WORDS; i++)
+			missing[i] &= ~io_wanted(method, &model->inputs, token - back, layer)[i];
+}
+
+static uint32_t count_runs(const uint64_t *set)
+{
+	uint32_t runs = 0;
+
+	for (uint32_t slot = 0; slot < IO_MODEL_SLOTS; slot++)
+		runs += bits_test(set, slot) && (!slot || !bits_test(set, slot - 1));
+	return runs;
+}
+
+static void window_is_of_five_tokens(void **state)
+{
+	const struct io_method *method = io_method_find("llm-in-a-flash");
+	struct io_model *model = *state;
+	struct io_setting setting = io_model_setting(model, 0);
+	uint64_t cached = 0;
+
+	setting.queue_depth = 3;
+	io_model_replay(model, method, &setting);
+	for (uint32_t token = 0; token < IO_MODEL_TOKENS; token++) {
+		const struct io_token *result = &model->tokens[token];
+		uint64_t missing[WORDS];
+		uint32_t runs = 0, bundles = 0;
+
+		for (uint32_t layer = 0; layer < IO_MODEL_LAYERS; layer++) {
+			plain_window(model, method, token, layer, missing);
+			runs += count_runs(missing);
+			bundles += (uint32_t)bits_count(missing, WORDS);
+		}
+		assert_int_equal(result->reads, runs); /* no collapse */
+		assert_int_equal(result->runs, runs);
+		assert_int_equal(result->bytes, bundles * IO_MODEL_STRIDE);
+		assert_int_equal(result->run_bundles, bundles);
+		assert_int_equal(result->cached, result->wanted - bundles);
+		cached += result->cached;
+	}
+	assert_true(cached > 0);
+}
+
+/* The five tokens that it keeps, and the one that it is at: at their fullest, per layer. */
+static void window_says_what_it_holds(void **state)
+{
+	const struct io_method *method = io_method_find("llm-in-a-flash");
+	struct io_model *model = *state;
+	const struct io_setting setting = io_model_setting(model, 0);
+	struct io_outcome outcome = { .tokens = model->tokens };
+	uint64_t bundles = 0;
+	struct error err;
+
+	for (uint32_t layer = 0; layer < IO_MODEL_LAYERS; layer++) {
+		size_t most = 0;
+
+		for (uint32_t token = 0; token < IO_MODEL_TOKENS; token++) {
+			uint64_t any[WORDS] = { 0 };
+
+			for (uint32_t back = 0; back <= 5 && back <= token; back++)
+				for (size_t i = 0; i < WORDS; i++)
+					any[i] |= io_wanted(method, &model->inputs, token - back,
+							    layer)[i];
+			if (bits_count(any, WORDS) > most)
+				most = bits_count(any, WORDS);
+		}
+		bundles += most;
+	}
+	assert_ok(method->replay(method, &model->inputs, &setting, &outcome, &err), &err);
+	assert_int_equal(outcome.cache_bytes, bundles * IO_MODEL_STRIDE);
+}
+
+static struct io_bench_options options_of(const struct io_model *model)
+{
+	return (struct io_bench_options){
+		.model = model->model,
+		.trace = model->trace,
+		.tokens = IO_MODEL_TOKENS,
+		.repeats = REPEATS,
+		.cache_ratio = 0.1,
+		.cost = DEVICE_COST_UFS4,
+		.queue_depth = 16,
+		.seed = 1,
+		/* No groups: methods that map the file are tested by test_io_mmap. */
+		.groups = { "/dev/null", "/dev/null" },
+	};
+}
+
+static void check_result(const struct io_result *result)
+{
+	for (uint32_t repeat = 0; repeat < REPEATS; repeat++) {
+		const struct io_sample *sample = &result->samples[repeat];
+		const double *io_ms = &result->io_ms[repeat * IO_MODEL_TOKENS];
+		double sum = 0, most = 0;
+
+		for (uint32_t token = 0; token < IO_MODEL_TOKENS; token++) {
+			sum += io_ms[token];
+			most = io_ms[token] > most ? io_ms[token] : most;
+		}
+		assert_true(sample->mean_ms * IO_MODEL_TOKENS > sum * 0.999999);
+		assert_true(sample->mean_ms * IO_MODEL_TOKENS < sum * 1.000001);
+		assert_true(sample->p99_ms == most); /* of 20 */
+		assert_true(sample->median_ms > 0 && sample->median_ms <= most);
+		assert_true(sample->reads > 0 && sample->bytes >= sample->reads * IO_MODEL_STRIDE);
+		assert_true(sample->run_length >= 1);
+		assert_true(sample->cache_hit_share > 0 && sample->cache_hit_share < 1);
+		assert_true(sample->bookkeeping_share > 0 && sample->bookkeeping_share < 1);
+		assert_true(sample->predicted_ms > 0);
+		/* The same in each repeat: only the clock differs. */
+		assert_true(sample->reads == result->samples[0].reads);
+		assert_true(sample->cache_hit_share == result->samples[0].cache_hit_share);
+	}
+}
+
+static void all_methods_take_turns(void **state)
+{
+	const struct io_model *model = *state;
+	const struct io_bench_options options = options_of(model);
+	struct watcher watcher = make_watcher();
+	struct io_results results;
+	struct error err;
+	size_t n_open;
+
+	need_disk(model->folder);
+	n_open = count_entries("/proc/self/fd");
+	assert_ok(io_bench(&options, &model->inputs, &results, &watcher.progress, &err), &err);
+	assert_int_equal(count_entries("/proc/self/fd"), n_open);
+	assert_int_equal(watcher.calls, n_io_methods * REPEATS);
+	assert_true(watcher.done == watcher.total);
+	assert_int_equal(results.tokens, IO_MODEL_TOKENS);
+	assert_int_equal(results.stride, IO_MODEL_STRIDE);
+	assert_true(results.source[0]);
+	assert_int_equal(results.n, n_io_methods - 3);
+	for (size_t i = 0; i < results.n; i++) {
+		assert_string_equal(results.results[i].name, io_methods[3 + i].name);
+		check_result(&results.results[i]);
+	}
+	io_results_free(&results);
+}
+
+/* Each of the three once, whatever the number of repeats. */
+static void what_maps_is_missing_without_groups(void **state)
+{
+	const struct io_model *model = *state;
+	const char *const methods[] = { "mmap-random", "mmap", "full" };
+	struct io_bench_options options = options_of(model);
+	struct io_results results;
+	struct error err;
+
+	need_disk(model->folder);
+	options.methods = methods;
+	options.n_methods = 3;
+	assert_ok(io_bench(&options, &model->inputs, &results, NULL, &err), &err);
+	assert_int_equal(results.n, 1);
+	assert_string_equal(results.results[0].name, "full");
+	assert_int_equal(results.n_missing, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_memory_equal(results.missing[i].name, "mmap", 4);
+		assert_non_null(strstr(results.missing[i].why, "no memory cgroups are mounted"));
+	}
+	io_results_free(&results);
+	options.n_methods = 2;
+	assert_refused_with(io_bench(&options, &model->inputs, &results, NULL, &err), &err,
+			    "nothing to measure", "no memory cgroups are mounted");
+}
+
+static void trace_of_another_model(void **state)
+{
+	const struct io_model *model = *state;
+	char *other = path_in(model->folder, "other");
+	struct io_inputs inputs;
+	struct error err;
+
+	write_activities(other, 1, model->layers, IO_MODEL_LAYERS, IO_MODEL_CHUNK);
+	assert_refused_with(io_inputs_read(model->model, other, 5, &inputs, NULL, &err), &err,
+			    other, "another model");
+	free(other);
+	other = path_in(model->folder, "trace"); /* now of one chunk: nothing is unseen */
+	write_activities(other, 9, model->layers, IO_MODEL_LAYERS, 100);
+	assert_refused_with(io_inputs_read(model->model, other, 5, &inputs, NULL, &err), &err,
+			    other, "too short");
+	free(other);
+	other = path_in(model->folder, "other");
+	remove(other);
+	free(other);
+}
+
+static void bad_options(void **state)
+{
+	const struct io_model *model = *state;
+	const struct io_bench_options good = options_of(model);
+	const char *const unknown[] = { "full", "telepathy" };
+	struct io_bench_options bad[] = { good, good, good, good, good, good, good };
+	struct error err;
+
+	assert_ok(io_bench_check(&good, &err), &err);
+	bad[0].repeats = 0;
+	bad[1].tokens = 0;
+	bad[2].cache_ratio = 1.01;
+	bad[3].cost.a_us = 0;
+	bad[4].cost.b_us_per_mib = -1;
+	bad[5].queue_depth = 0;
+	bad[6].methods = unknown;
+	bad[6].n_methods = 2;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(io_bench_check(&bad[i], &err), -EINVAL);
+	assert_says(&err, "no method 'telepathy'");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		model_test(tokens_through_each_layout),
+		model_test(engine_reads_what_is_planned),
+		model_test(engine_keeps_what_there_is_room_for),
+		model_test(window_is_of_five_tokens),
+		model_test(window_says_what_it_holds),
+		model_test(all_methods_take_turns),
+		model_test(what_maps_is_missing_without_groups),
+		model_test(trace_of_another_model),
+		model_test(bad_options),
+	};
+
+	return cmocka_run_group_tests_name("io_bench", tests, NULL, NULL);
+}
