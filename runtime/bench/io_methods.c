@@ -12,6 +12,8 @@ const struct io_method io_methods[] = {
 	{ .name = "mmap-random", .layout = IO_IDENTITY, .replay = io_mmap_replay,
 	  .readahead = IO_READAHEAD_NONE },
 	{ .name = "llm-in-a-flash", .layout = IO_IDENTITY, .replay = io_window_replay },
+	{ .name = "llm-in-a-flash-lru", .layout = IO_IDENTITY, .replay = io_engine_replay,
+	  .cache_policy = "lru" },
 	{ .name = "frequency", .layout = IO_FREQUENCY, .replay = io_engine_replay,
 	  .collapse = true, .pipeline = true },
 	{ .name = "linked", .layout = IO_LINKED, .replay = io_engine_replay,

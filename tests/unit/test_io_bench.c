@@ -152,7 +152,7 @@ static void engine_reads_what_is_planned(void **state)
 			check_token_against_plan(model, &io_methods[i], token);
 		engines++;
 	}
-	assert_int_equal(engines, 5);
+	assert_int_equal(engines, 6);
 }
 
 /* How many different bundles the tokens want. */
@@ -281,7 +281,7 @@ static struct io_bench_options options_of(const struct io_model *model)
 		.trace = model->trace,
 		.tokens = IO_MODEL_TOKENS,
 		.repeats = REPEATS,
-		.cache_ratio = 0.1,
+		.cache_ratio = 0.2,
 		.cost = DEVICE_COST_UFS4,
 		.queue_depth = 16,
 		.seed = 1,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Methods of bench io that map the file, in a folder that behaves as a cgroup without a
- * limit: what they touch, and what they count. With a limit they run in tests/vm.
+ * limit: what they touch, and what they count. What a limit does is not seen here.
  */
 #define _GNU_SOURCE
 #include "helpers/io_model.h"

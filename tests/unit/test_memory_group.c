@@ -2,7 +2,7 @@
 /*
  * Memory cgroups, on a folder that behaves as the kernel's do: a folder that is made in it
  * comes with files, and goes although they are there. How processes fare in real ones is
- * seen in tests/vm only.
+ * not seen here.
  */
 #define _GNU_SOURCE
 #include "helpers/test.h"
