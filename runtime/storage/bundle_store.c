@@ -13,7 +13,7 @@
 #include "base/bits.h"
 #include "storage/bundle_hot.h"
 #include "storage/bundle_request.h"
-#include "storage/staging.h"
+#include "storage/large_memory.h"
 
 #define LAYERS_IN_FLIGHT 2
 /*
@@ -94,7 +94,7 @@ static int open_source(struct bundle_store *store, const char *path, size_t half
 {
 	uint32_t depth = options->queue_depth ? options->queue_depth : DEFAULT_QUEUE_DEPTH;
 	size_t bytes = 2 * LAYERS_IN_FLIGHT * half_bytes;
-	void *arena = staging_map(bytes);
+	void *arena = large_memory_map(bytes);
 	int ret;
 
 	if (!arena)
@@ -103,7 +103,7 @@ static int open_source(struct bundle_store *store, const char *path, size_t half
 	store->arena_bytes = bytes;
 	ret = source_open(options->source, path, arena, bytes, depth, &store->context.source, err);
 	if (ret == 0 && source_room(store->context.source, 1) == 0) {
-		staging_unmap(arena, bytes);
+		large_memory_unmap(arena, bytes);
 		store->arena = NULL;
 		store->arena_bytes = 0;
 	}
@@ -262,7 +262,7 @@ void bundle_store_close(struct bundle_store *store)
 	for (size_t i = 0; i < LAYERS_IN_FLIGHT; i++)
 		bundle_request_free(&store->requests[i]);
 	cache_destroy(store->context.cache);
-	staging_unmap(store->arena, store->arena_bytes);
+	large_memory_unmap(store->arena, store->arena_bytes);
 	free(store->offsets);
 	free(store);
 }

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "storage/cache_policy.h"
+#include "storage/large_memory.h"
+
+#define PAGE 4096
 
 static const struct cache_policy policies[] = {
 	{ "clock", &cache_clock, cache_admit_all },
@@ -36,12 +39,19 @@ bool cache_policy_is_known(const char *name)
 	return find_policy(name) != NULL;
 }
 
+/* At least one, so that there is something to map. */
+static size_t bytes_of_bundles(const struct cache *cache)
+{
+	size_t bytes = ((size_t)cache->capacity + !cache->capacity) * cache->stride;
+
+	return (bytes + PAGE - 1) / PAGE * PAGE;
+}
+
 static bool allocate(struct cache *cache)
 {
 	cache->entries = calloc((size_t)cache->capacity + 1, sizeof(*cache->entries));
 	cache->entry_of = malloc(((size_t)cache->n_bundles + 1) * sizeof(*cache->entry_of));
-	/* calloc refuses a product that overflows; untouched pages cost nothing. */
-	cache->bundles = calloc((size_t)cache->capacity + 1, cache->stride);
+	cache->bundles = large_memory_map(bytes_of_bundles(cache));
 	if (!cache->entries || !cache->entry_of || !cache->bundles)
 		return false;
 	for (uint32_t i = 0; i < cache->n_bundles; i++)
@@ -98,7 +108,7 @@ void cache_destroy(struct cache *cache)
 	if (!cache)
 		return;
 	cache->policy->eviction->destroy(cache);
-	free(cache->bundles);
+	large_memory_unmap(cache->bundles, bytes_of_bundles(cache));
 	free(cache->entry_of);
 	free(cache->entries);
 	free(cache);

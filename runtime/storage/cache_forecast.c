@@ -15,9 +15,11 @@
  *
  * All chances change with every token, so there is no order to keep entries in. One
  * hand goes over the entries instead: for each admission it looks at the next 32 and
- * gives up the least of them, or none when the new bundle is worth less. That costs the
- * same whatever the cache's size, and a hand that looked at more would gain little
- * (Documentation/cache.rst has that, and what each part of the forecast is worth).
+ * gives up the least of them, or none when the new bundle is not worth more, by what
+ * copying it costs. That costs the same whatever the cache's size, and a hand that looked
+ * at more would gain little (Documentation/cache.rst has that, and what each part of the
+ * forecast is worth). For a bundle of less than half of what the hand usually gives up,
+ * which most are, it does not even look.
  *
  * Only integers: every machine keeps the same bundles.
  */
@@ -35,6 +37,9 @@
 #define LEAST_COST 51 /* a fifth */
 #define COST_STEP 4 /* a new read counts a quarter */
 #define LOOK_AT 32
+#define COPY_COST (ONE / 40 * (WHOLE_COST + LEAST_COST)) /* a whole I/O, once in 40 times */
+#define LEAST_STEP 16 /* what the hand finds now counts a sixteenth */
+#define MOST_UNLOOKED 16 /* then it looks, since what there is to find changes */
 #define BLOCK 16 /* for the compiler to make vectors of */
 
 /* What does not change with every token. */
@@ -46,6 +51,8 @@ struct prospect {
 /* Of all bundles, in the cache or not. */
 struct forecast_state {
 	uint32_t hand;
+	uint32_t usual_least; /* the least that the hand saw, averaged */
+	uint32_t n_unlooked; /* bundles refused since it last looked */
 	uint32_t next_layer; /* to age */
 	uint16_t *recent; /* (n_bundles), links included */
 	struct prospect *prospects; /* (n_bundles) */
@@ -159,14 +166,19 @@ bool cache_admit_forecast(struct cache *cache, uint32_t bundle, struct cache_rea
 	return true;
 }
 
-/* With all of those pinned the hand goes on: some entry is not. */
-static uint32_t forecast_replace(struct cache *cache, uint32_t bundle)
+static bool is_hopeless(const struct forecast_state *state, uint32_t mine)
+{
+	return mine < state->usual_least / 2 && state->n_unlooked < MOST_UNLOOKED;
+}
+
+/* The least of the next entries. With all of those pinned the hand goes on: some entry is not. */
+static uint32_t find_least(struct cache *cache, uint32_t *least)
 {
 	struct forecast_state *state = cache->state;
 	uint32_t look_at = cache->n_replaceable < LOOK_AT ? cache->n_replaceable : LOOK_AT;
-	uint32_t least = UINT32_MAX;
 	uint32_t entry = NO_ENTRY;
 
+	*least = UINT32_MAX;
 	for (uint32_t seen = 0; seen < look_at || entry == NO_ENTRY; seen++) {
 		uint32_t here = state->hand;
 		uint32_t here_worth;
@@ -175,12 +187,27 @@ static uint32_t forecast_replace(struct cache *cache, uint32_t bundle)
 		if (cache->entries[here].pins)
 			continue;
 		here_worth = worth(state, cache->entries[here].bundle);
-		if (here_worth < least) {
-			least = here_worth;
+		if (here_worth < *least) {
+			*least = here_worth;
 			entry = here;
 		}
 	}
-	return worth(state, bundle) >= least ? entry : NO_ENTRY;
+	return entry;
+}
+
+static uint32_t forecast_replace(struct cache *cache, uint32_t bundle)
+{
+	struct forecast_state *state = cache->state;
+	uint32_t mine = worth(state, bundle), least, entry;
+
+	if (is_hopeless(state, mine)) {
+		state->n_unlooked++;
+		return NO_ENTRY;
+	}
+	entry = find_least(cache, &least);
+	state->n_unlooked = 0;
+	state->usual_least += ((int64_t)least - state->usual_least) / LEAST_STEP;
+	return mine >= least + COPY_COST ? entry : NO_ENTRY;
 }
 
 const struct cache_eviction cache_forecast = {

@@ -57,8 +57,8 @@ static void full_size_cache_keeps_everything(void **state)
 }
 
 /*
- * With all of it pinned nothing comes in; with one let go, that one's place is taken. All
- * were looked up once, so that no policy has a reason not to.
+ * With all of it pinned nothing comes in; with one let go, that one's place is taken by what
+ * was looked up more often, so that no policy has a reason not to.
  */
 static void pinned_bundles_stay(void **state)
 {
@@ -76,6 +76,7 @@ static void pinned_bundles_stay(void **state)
 			admit(cache, i, alone);
 			assert_null(look_up(cache, i));
 		}
+		assert_null(look_up(cache, 40));
 		cache_unpin(cache, 0, 37);
 		admit(cache, 40, alone);
 		assert_non_null(look_up(cache, 40));

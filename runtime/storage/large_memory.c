@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
-#include "storage/staging.h"
+#include "storage/large_memory.h"
 
 #include <stdint.h>
 #include <sys/mman.h>
@@ -16,7 +16,7 @@ static void *map(size_t bytes)
 }
 
 /* A huge page more is mapped than asked for, and what lies outside is given back. */
-void *staging_map(size_t bytes)
+void *large_memory_map(size_t bytes)
 {
 	size_t before;
 	char *memory;
@@ -36,7 +36,7 @@ void *staging_map(size_t bytes)
 	return memory;
 }
 
-void staging_unmap(void *memory, size_t bytes)
+void large_memory_unmap(void *memory, size_t bytes)
 {
 	if (memory)
 		munmap(memory, bytes);
