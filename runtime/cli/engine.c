@@ -34,7 +34,7 @@ size_t engine_add_specs(struct engine_options *options, struct option_spec *spec
 	specs[n++] = (struct option_spec){ "cache-ratio", 0, OPTION_REAL, &options->cache_ratio,
 		"R: share of all bundles kept in DRAM, 0 to 1 (0.05)" };
 	specs[n++] = (struct option_spec){ "cache-policy", 0, OPTION_STRING, &options->cache_policy,
-		"NAME: clock, lru, s3-fifo, linked or forecast (" CACHE_DEFAULT_POLICY ")" };
+		"NAME: clock, lru, layer-lru, s3-fifo, linked or forecast (" CACHE_DEFAULT_POLICY ")" };
 	specs[n++] = (struct option_spec){ "cache-hot", 0, OPTION_REAL, &options->cache_hot,
 		"S: share of that kept for the most frequent neurons, 0 to 1 (0)" };
 	specs[n++] = (struct option_spec){ "threads", 't', OPTION_U32, &options->threads,
@@ -69,8 +69,8 @@ int engine_check(const struct command *command, const struct engine_options *opt
 		return usage_error(command, "--cache-ratio %g: has to be from 0 to 1",
 				   options->cache_ratio);
 	if (!cache_policy_is_known(options->cache_policy))
-		return usage_error(command, "--cache-policy %s: has to be clock, lru, s3-fifo, "
-				   "linked or forecast", options->cache_policy);
+		return usage_error(command, "--cache-policy %s: has to be clock, lru, "
+				   "layer-lru, s3-fifo, linked or forecast", options->cache_policy);
 	if (!(options->cache_hot >= 0 && options->cache_hot <= 1))
 		return usage_error(command, "--cache-hot %g: has to be from 0 to 1",
 				   options->cache_hot);

@@ -14,6 +14,7 @@
 static const struct cache_policy policies[] = {
 	{ "clock", &cache_clock, cache_admit_all },
 	{ "lru", &cache_lru, cache_admit_all },
+	{ "layer-lru", &cache_layer_lru, cache_admit_all },
 	{ "s3-fifo", &cache_s3fifo, cache_admit_all },
 	{ "linked", &cache_s3fifo, cache_admit_short_runs },
 	{ "forecast", &cache_forecast, cache_admit_forecast },

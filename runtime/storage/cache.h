@@ -5,6 +5,7 @@
  *
  *	clock     second chance: replaces what was not used since the hand last passed
  *	lru       replaces what was used longest ago
+ *	layer-lru the same in each layer, which have equal parts of it
  *	s3-fifo   Yang et al., SOSP'23: a short queue for what may never come back
  *	linked    s3-fifo that admits members of long runs with lower probability, so
  *	          that those runs stay whole on flash (arXiv 2410.19274)

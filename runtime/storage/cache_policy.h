@@ -78,6 +78,7 @@ struct cache {
 
 extern const struct cache_eviction cache_clock;
 extern const struct cache_eviction cache_lru;
+extern const struct cache_eviction cache_layer_lru;
 extern const struct cache_eviction cache_s3fifo;
 extern const struct cache_eviction cache_forecast;
 
