@@ -9,6 +9,7 @@
 # make lint       sparse and checkpatch over the module, by the means of KERNEL (6.12-amd64)
 # make bench-cache     what the cache's policies are worth, by simulation
 # make bench-device    what an I/O costs on the device under DIR (build/bench), beside fio
+# make bench-fio       the engine beside fio, with the same reads: SHAPE, DIR as for bench-io
 # make bench-links     what following links is worth beside a page cache, by simulation
 # make bench-run-lengths  what synthetic activations are calibrated by
 # make bench-io        what a token's bundles cost, by each method: SHAPE=opt-1.3b, or demo;
@@ -184,6 +185,9 @@ SHAPE ?= demo
 bench-io: all $(if $(filter demo,$(SHAPE)),$(BUILD)/demo/heldout.trace)
 	tests/bench/io $(BUILD) $(SHAPE) $(DIR)
 
+bench-fio: all $(if $(filter demo,$(SHAPE)),$(BUILD)/demo/heldout.trace)
+	tests/bench/fio-mix $(BUILD) $(SHAPE) $(DIR)
+
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
@@ -213,7 +217,7 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench-cache bench-device bench-io bench-links bench-prefetch bench-run-lengths bpf check \
+.PHONY: all bench-cache bench-device bench-fio bench-io bench-links bench-prefetch bench-run-lengths bpf check \
 	clean demo fuzz lint modules vmtest
 .SECONDARY:
 

@@ -107,7 +107,7 @@ static int measure(struct bench *bench, size_t index, uint32_t repeat, struct er
 {
 	const struct io_bench_options *options = bench->options;
 	const struct io_method *method = &io_methods[index];
-	const struct io_setting setting = {
+	struct io_setting setting = {
 		.cost = options->cost,
 		.cache_ratio = options->cache_ratio,
 		.queue_depth = options->queue_depth,
@@ -118,10 +118,15 @@ static int measure(struct bench *bench, size_t index, uint32_t repeat, struct er
 	struct io_result *result = &bench->results->results[index];
 	struct io_outcome outcome = { .tokens = bench->tokens };
 	uint32_t n = bench->inputs->n_tokens;
+	struct source_observer observer;
 	int ret = extent_file_evict(&bench->file, err);
 
 	if (ret < 0)
 		return ret;
+	if (options->reads && repeat == 0) {
+		observer = read_log_observer(options->reads);
+		setting.observer = &observer;
+	}
 	memset(bench->tokens, 0, n * sizeof(*bench->tokens));
 	ret = method->replay(method, bench->inputs, &setting, &outcome, err);
 	result->cache_bytes = outcome.cache_bytes;
@@ -286,6 +291,14 @@ static int check_methods(const struct io_bench_options *options, struct error *e
 		if (!io_method_find(options->methods[i]))
 			return error_set(err, -EINVAL, "there is no method '%s'",
 					 options->methods[i]);
+	if (!options->reads)
+		return 0;
+	if (options->n_methods != 1)
+		return error_set(err, -EINVAL, "reads are written of one method: name it");
+	if (io_method_find(options->methods[0])->replay == io_mmap_replay)
+		return error_set(err, -EINVAL,
+				 "method '%s' maps the file: there are no reads to write",
+				 options->methods[0]);
 	return 0;
 }
 

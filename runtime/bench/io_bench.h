@@ -16,6 +16,7 @@
 #include "base/progress.h"
 #include "bench/io_inputs.h"
 #include "bench/memory_group.h"
+#include "bench/read_log.h"
 #include "storage/device.h"
 
 struct io_bench_options {
@@ -31,6 +32,11 @@ struct io_bench_options {
 	uint64_t seed; /* of the order of methods */
 	const char *const *methods; /* names of those to measure (n_methods); 0: all */
 	size_t n_methods;
+	/*
+	 * Gets the reads of the first repeat; NULL: nobody wants them. Of one method, given by
+	 * its name, that does not map the file.
+	 */
+	struct read_log *reads;
 	struct memory_group_sources groups; /* MEMORY_GROUP_SOURCES but in a test */
 };
 

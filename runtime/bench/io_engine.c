@@ -98,6 +98,7 @@ int io_engine_replay(const struct io_method *method, const struct io_inputs *inp
 		.queue_depth = setting->queue_depth,
 		.cost = setting->cost,
 		.gap_bytes = method->collapse ? device_break_even_bytes(setting->cost) : 0,
+		.observer = setting->observer,
 	};
 	const struct bundle_geometry *geometry = &inputs->geometry;
 	double bundles = (double)geometry->n_layers * geometry->slots;

@@ -20,6 +20,7 @@
 #include "bench/io_inputs.h"
 #include "bench/memory_group.h"
 #include "storage/device.h"
+#include "storage/source.h"
 
 /* The same for all methods. */
 struct io_setting {
@@ -27,6 +28,7 @@ struct io_setting {
 	double cache_ratio; /* share of all bundles in DRAM */
 	uint32_t queue_depth;
 	struct memory_group_sources groups; /* for methods that map the file */
+	const struct source_observer *observer; /* told of every I/O but those of mapped files */
 	/*
 	 * Called with each wanted bundle, in the order of slots, with its bytes in memory. In
 	 * a process of their own for methods that map the file.

@@ -104,6 +104,7 @@ static int open_source(struct replay *replay, struct error *err)
 	/* At the worst each bundle is a run by itself, with room to align it. */
 	uint64_t bytes = (replay->most_wanted + UINT64_C(1)) *
 			 (replay->inputs->geometry.stride + UINT64_C(4) * PAGE);
+	int ret;
 
 	bytes = (bytes + PAGE - 1) / PAGE * PAGE;
 	replay->arena = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
@@ -113,8 +114,11 @@ static int open_source(struct replay *replay, struct error *err)
 		return error_no_memory(err, "the reads of a layer");
 	}
 	replay->arena_bytes = bytes;
-	return source_open("auto", replay->inputs->path, replay->arena, bytes,
-			   replay->setting->queue_depth, &replay->source, err);
+	ret = source_open("auto", replay->inputs->path, replay->arena, bytes,
+			  replay->setting->queue_depth, &replay->source, err);
+	if (ret == 0)
+		source_observe(replay->source, replay->setting->observer);
+	return ret;
 }
 
 static int prepare(struct replay *replay, struct error *err)

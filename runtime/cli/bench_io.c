@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "base/file.h"
 #include "base/median.h"
 #include "bench/io_bench.h"
 #include "cli/cli.h"
@@ -214,21 +215,26 @@ static char *shape_of(const char *model)
 	return strndup(name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
 }
 
-static int run(const struct io_bench_options *options, const char *shape, bool json)
+/* `reads` is where options->reads is to be written, if there is one. */
+static int run(const struct io_bench_options *options, const char *shape, const char *reads,
+	       bool json)
 {
 	char *name = shape ? strdup(shape) : shape_of(options->model);
-	struct io_results results;
+	struct io_results results = { 0 };
 	struct error err = { 0 };
-	int ret;
+	int ret = 0;
 
 	if (!name)
 		ret = error_no_memory(&err, "a name");
-	else
+	if (ret == 0 && reads)
+		ret = output_file_check(reads, &err);
+	if (ret == 0)
 		ret = measure(options, &results, &err);
-	if (ret == 0) {
+	if (ret == 0 && reads)
+		ret = read_log_write(options->reads, options->model, reads, &err);
+	if (ret == 0)
 		ret = report(options, name, &results, json, &err);
-		io_results_free(&results);
-	}
+	io_results_free(&results);
 	free(name);
 	return ret < 0 ? report_failure(&err) : EXIT_DONE;
 }
@@ -236,7 +242,8 @@ static int run(const struct io_bench_options *options, const char *shape, bool j
 int bench_io(const struct command *command, int argc, char **argv)
 {
 	struct string_list methods = { 0 };
-	const char *shape = NULL;
+	const char *shape = NULL, *reads = NULL;
+	struct read_log log = { 0 };
 	bool json = false;
 	struct io_bench_options options = {
 		.tokens = 128, .repeats = 5, .cache_ratio = 0.05, .cost = DEVICE_COST_UFS4,
@@ -259,6 +266,8 @@ int bench_io(const struct command *command, int argc, char **argv)
 		  "NAME: measure this one; may be given more than once (all)" },
 		{ "repeat", 0, OPTION_U32, &options.repeats, "N: medians are over this many (5)" },
 		{ "seed", 0, OPTION_U64, &options.seed, "N: of the order of methods (1)" },
+		{ "reads", 0, OPTION_STRING, &reads,
+		  "FILE: write there what the method reads, as an iolog of fio" },
 		{ "json", 0, OPTION_FLAG, &json, "print one JSON object, with every sample" },
 	};
 	struct error err = { 0 };
@@ -269,13 +278,15 @@ int bench_io(const struct command *command, int argc, char **argv)
 		goto free_methods;
 	options.methods = methods.values;
 	options.n_methods = methods.count;
+	options.reads = reads ? &log : NULL;
 	if (!options.trace)
 		status = usage_error(command, "--trace FILE is needed");
 	else if (io_bench_check(&options, &err) < 0)
 		status = usage_error(command, "%s", err.message);
 	else
-		status = run(&options, shape, json);
+		status = run(&options, shape, reads, json);
 free_methods:
+	read_log_free(&log);
 	string_list_free(&methods);
 	return status;
 }

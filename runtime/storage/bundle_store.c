@@ -102,12 +102,15 @@ static int open_source(struct bundle_store *store, const char *path, size_t half
 	store->arena = arena;
 	store->arena_bytes = bytes;
 	ret = source_open(options->source, path, arena, bytes, depth, &store->context.source, err);
-	if (ret == 0 && source_room(store->context.source, 1) == 0) {
+	if (ret < 0)
+		return ret;
+	source_observe(store->context.source, options->observer);
+	if (source_room(store->context.source, 1) == 0) {
 		large_memory_unmap(arena, bytes);
 		store->arena = NULL;
 		store->arena_bytes = 0;
 	}
-	return ret;
+	return 0;
 }
 
 static int check_staging(const struct bundle_store *store,

@@ -33,6 +33,8 @@
 #include "base/error.h"
 #include "storage/device.h"
 
+struct source_observer; /* storage/source.h */
+
 struct bundle_geometry {
 	uint32_t n_layers;
 	uint32_t slots; /* per layer */
@@ -61,6 +63,8 @@ struct bundle_store_options {
 	 * and differ from run to run. Does nothing with a source of mapped files.
 	 */
 	bool refine_cost;
+	/* Told of every I/O, those of opening included; stays in place. NULL: nobody. */
+	const struct source_observer *observer;
 };
 
 /* Bundles in memory, ascending slots; valid until the next call for this layer. */

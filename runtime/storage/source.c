@@ -104,6 +104,11 @@ fail:
 	return ret;
 }
 
+void source_observe(struct source *source, const struct source_observer *observer)
+{
+	source->observer = observer;
+}
+
 void source_close(struct source *source)
 {
 	if (!source)

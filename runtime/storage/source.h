@@ -54,6 +54,17 @@ struct source_counts {
 	uint64_t bytes;
 };
 
+/*
+ * Told of each I/O that struct source_counts counts, in the order in which the kernel is asked
+ * for them: of the range asked for, which may reach beyond the end of the file for the sake
+ * of alignment. Called by the thread that asks, which for pread is the source's own; it must
+ * not call the source.
+ */
+struct source_observer {
+	void (*started)(void *arg, uint64_t offset, uint32_t length);
+	void *arg;
+};
+
 struct source;
 
 /*
@@ -65,6 +76,13 @@ struct source;
  */
 int source_open(const char *name, const char *path, void *arena, size_t arena_bytes,
 		uint32_t queue_depth, struct source **source, struct error *err);
+
+/*
+ * Have the observer told of what is submitted from now on; NULL: nobody, as after opening. It
+ * is the caller's and stays in place until the source is closed. No read may be in flight.
+ * Mapped files are read by faults, which nobody is told of.
+ */
+void source_observe(struct source *source, const struct source_observer *observer);
 
 /* Waits for reads in flight, then frees. NULL is allowed. */
 void source_close(struct source *source);

@@ -19,6 +19,7 @@ struct source {
 	size_t arena_bytes;
 	uint32_t queue_depth;
 	uint32_t alignment; /* of offset, length and memory of an I/O; power of two, 1: none */
+	const struct source_observer *observer; /* NULL: nobody */
 	struct error failure; /* the first read that failed; code 0: none did */
 	char description[256];
 };
@@ -46,6 +47,13 @@ struct source_ops {
 extern const struct source_ops source_uring_ops;
 extern const struct source_ops source_pread_ops;
 extern const struct source_ops source_mmap_ops;
+
+/* To be called when the kernel is asked for an I/O. */
+static inline void source_started(const struct source *source, uint64_t offset, uint32_t length)
+{
+	if (source->observer)
+		source->observer->started(source->observer->arg, offset, length);
+}
 
 /* Remember why a read failed, unless one failed before. `code` is a negative errno. */
 void source_fail(struct source *source, const struct source_read *read, int code);

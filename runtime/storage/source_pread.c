@@ -48,6 +48,7 @@ static int read_range(const struct source *source, struct source_read *read,
 			return -errno;
 		counts->reads++;
 		counts->bytes += rest;
+		source_started(source, read->offset + read->transferred, rest);
 		if (got == 0)
 			return 1;
 		read->transferred += (uint32_t)got;

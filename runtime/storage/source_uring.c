@@ -109,6 +109,7 @@ static void prepare(struct source *source, struct io_uring_sqe *sqe, struct sour
 	io_uring_sqe_set_data(sqe, read);
 	uring->counts.reads++;
 	uring->counts.bytes += bytes_in_file(source, begin, range.end);
+	source_started(source, begin, length);
 }
 
 static void start_waiting(struct source *source)

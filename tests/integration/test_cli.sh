@@ -120,6 +120,11 @@ for option in '--tokens 0' '--repeat 0' '--cache-ratio 1.01' '--cache-ratio nan'
 done
 check 'an unknown method of it is named' misused "no method 'telepathy'" \
 	"$COLINK" bench io "$linked" --trace "$linked" --method full --method telepathy
+for methods in '' '--method full --method linked'; do
+	# shellcheck disable=SC2086
+	check "reads of methods: $methods" misused 'reads are written of one method' \
+		"$COLINK" bench io "$linked" --trace "$linked" --reads "$work/reads" $methods
+done
 
 # Whoever cannot measure here is told so, and with the first page of the file already.
 one_page() { (ulimit -f 4 && exec "$@"); }
@@ -145,6 +150,8 @@ refused 'bench io of what is no trace' "$linked" \
 	"$COLINK" bench io "$linked" --trace "$linked"
 "$COLINK" trace "$linked" --text "$model/heldout.txt" --tokens 1500 -o "$work/long-trace" \
 	>/dev/null 2>&1
+refused 'reads that cannot be written' "$work/bench: is a directory" \
+	"$COLINK" bench io "$linked" --trace "$work/long-trace" --method full --reads "$work/bench"
 if "$COLINK" bench io "$linked" --trace "$work/long-trace" --tokens 4 --repeat 2 --json \
 	--method llm-in-a-flash --method full >"$work/io.json" 2>"$work/stderr"; then
 	check 'bench io' holds '
@@ -156,6 +163,11 @@ if "$COLINK" bench io "$linked" --trace "$work/long-trace" --tokens 4 --repeat 2
 			.run_length_mean >= 1 and .cache_hit_share > 0 and
 			.predicted_ms_per_token > 0 and .bookkeeping_share > 0 and
 			(.samples | all(.io_ms | length == 4))))' "$work/io.json"
+	"$COLINK" bench io "$linked" --trace "$work/long-trace" --tokens 4 --repeat 2 --json \
+		--method full --reads "$work/reads" >"$work/io.json" 2>"$work/stderr"
+	check 'bench io writes the reads of one replay' holds \
+		".results[0].samples[0].reads_per_token * 4 == $(grep -c ' read ' "$work/reads")" \
+		"$work/io.json"
 else
 	check 'bench io where it cannot measure' grep -q 'do not leave the page cache' \
 		"$work/stderr"
