@@ -34,17 +34,16 @@ struct bench {
 };
 
 static void consume(void *arg, uint32_t token, uint32_t layer, uint32_t slot,
-		    const uint8_t *bundle)
+		    const uint8_t *bytes, uint32_t n_bytes)
 {
 	struct bench *bench = arg;
-	uint32_t stride = bench->inputs->geometry.stride;
 
 	(void)token;
 	(void)layer;
 	(void)slot;
-	for (uint32_t i = 0; i < stride; i += EXTENT_PAGE)
-		bench->sum += ((const volatile uint8_t *)bundle)[i];
-	bench->sum += ((const volatile uint8_t *)bundle)[stride - 1];
+	for (uint32_t i = 0; i < n_bytes; i += EXTENT_PAGE)
+		bench->sum += ((const volatile uint8_t *)bytes)[i];
+	bench->sum += ((const volatile uint8_t *)bytes)[n_bytes - 1];
 }
 
 /* The value that `share` of the n > 0 sorted ones do not exceed (nearest rank). */
@@ -60,9 +59,8 @@ static double ratio(double part, double whole)
 	return whole > 0 ? part / whole : 0;
 }
 
-static void sum_up(struct bench *bench, struct io_sample *sample, double *io_ms)
+static void sum_up(struct bench *bench, uint32_t n, struct io_sample *sample, double *io_ms)
 {
-	const uint32_t n = bench->inputs->n_tokens;
 	struct io_token sum = { 0 };
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -111,13 +109,14 @@ static int measure(struct bench *bench, size_t index, uint32_t repeat, struct er
 		.cost = options->cost,
 		.cache_ratio = options->cache_ratio,
 		.queue_depth = options->queue_depth,
+		.mmap_tokens = options->mmap_tokens,
 		.groups = options->groups,
 		.consume = consume,
 		.consume_arg = bench,
 	};
 	struct io_result *result = &bench->results->results[index];
-	struct io_outcome outcome = { .tokens = bench->tokens };
 	uint32_t n = bench->inputs->n_tokens;
+	struct io_outcome outcome = { .tokens = bench->tokens, .n_tokens = n };
 	struct source_observer observer;
 	int ret = extent_file_evict(&bench->file, err);
 
@@ -130,10 +129,12 @@ static int measure(struct bench *bench, size_t index, uint32_t repeat, struct er
 	memset(bench->tokens, 0, n * sizeof(*bench->tokens));
 	ret = method->replay(method, bench->inputs, &setting, &outcome, err);
 	result->cache_bytes = outcome.cache_bytes;
+	result->tokens = outcome.n_tokens;
 	if (ret > 0)
 		note_missing(bench, index, err);
 	else if (ret == 0)
-		sum_up(bench, &result->samples[repeat], &result->io_ms[(size_t)repeat * n]);
+		sum_up(bench, outcome.n_tokens, &result->samples[repeat],
+		       &result->io_ms[(size_t)repeat * outcome.n_tokens]);
 	return ret < 0 ? ret : 0;
 }
 
@@ -306,7 +307,7 @@ int io_bench_check(const struct io_bench_options *options, struct error *err)
 {
 	const struct device_cost cost = options->cost;
 
-	if (!options->repeats || !options->tokens)
+	if (!options->repeats || !options->tokens || !options->mmap_tokens)
 		return error_set(err, -EINVAL, "at least one repeat and one token are needed");
 	if (!(options->cache_ratio >= 0 && options->cache_ratio <= 1))
 		return error_set(err, -EINVAL, "a cache ratio of %g: has to be from 0 to 1",

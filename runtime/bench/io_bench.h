@@ -24,6 +24,7 @@ struct io_bench_options {
 	const char *model; /* its geometry and bytes, not its weights, matter */
 	const char *trace; /* of the same model */
 	uint32_t tokens; /* to replay, at most */
+	uint32_t mmap_tokens; /* of these, the first ones, by methods that map the file */
 
 	uint32_t repeats;
 	double cache_ratio; /* share of all bundles in DRAM, 0 to 1 */
@@ -57,6 +58,7 @@ struct io_sample {
 struct io_result {
 	const char *name;
 	uint64_t cache_bytes; /* of DRAM for bundles that stay from token to token, at most */
+	uint32_t tokens; /* replayed by this method, the first ones */
 	struct io_sample *samples; /* (repeats) */
 	double *io_ms; /* (repeats, tokens) */
 };

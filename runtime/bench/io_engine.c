@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The runtime's own way: a bundle store, with or without each of its parts. */
+#include <errno.h>
+#include <math.h>
+
 #include "base/clock.h"
 #include "bench/io_method.h"
 #include "storage/bundle_store.h"
@@ -27,72 +30,84 @@ static int consume(const struct engine *engine, uint32_t token, uint32_t layer, 
 	while ((ret = bundle_store_next(engine->store, layer, &window, err)) > 0)
 		for (uint32_t i = 0; i < window.count; i++)
 			setting->consume(setting->consume_arg, token, layer, window.slots[i],
-					 (const uint8_t *)window.bundles[i]);
-	return ret;
-}
-
-static int one_by_one(const struct engine *engine, uint32_t token, struct error *err)
-{
-	int ret = 0;
-
-	for (uint32_t layer = 0; ret == 0 && layer < engine->inputs->geometry.n_layers; layer++) {
-		ret = request(engine, token, layer, err);
-		if (ret == 0)
-			ret = consume(engine, token, layer, err);
-	}
+					 (const uint8_t *)window.bundles[i],
+					 engine->inputs->geometry.stride);
 	return ret;
 }
 
 /* What the next token wants is not known before this one is done: it ends with the token. */
-static int pipelined(const struct engine *engine, uint32_t token, struct error *err)
+static int replay_layers(const struct engine *engine, uint32_t token, struct error *err)
 {
-	uint32_t n_layers = engine->inputs->geometry.n_layers;
-	int ret = request(engine, token, 0, err);
+	uint32_t n_layers = engine->inputs->geometry.n_layers, asked = 0;
+	int ret = 0;
 
 	for (uint32_t layer = 0; ret == 0 && layer < n_layers; layer++) {
-		if (layer + 1 < n_layers)
-			ret = request(engine, token, layer + 1, err);
+		uint32_t last = layer + engine->method->layers_ahead;
+
+		for (; ret == 0 && asked <= last && asked < n_layers; asked++)
+			ret = request(engine, token, asked, err);
 		if (ret == 0)
 			ret = consume(engine, token, layer, err);
 	}
 	return ret;
 }
 
-static int replay_token(const struct engine *engine, uint32_t token, struct io_token *result,
-			struct error *err)
+int io_store_figures(const struct bundle_store *store, uint32_t parts, struct io_token *result,
+		     struct error *err)
 {
 	struct bundle_store_stats stats;
-	double begin;
-	int ret = bundle_store_reset_stats(engine->store, err);
+	int ret = bundle_store_get_stats(store, &stats, err);
 
-	if (ret < 0)
-		return ret;
-	begin = clock_ms();
-	ret = engine->method->pipeline ? pipelined(engine, token, err) :
-					 one_by_one(engine, token, err);
-	result->io_ms = clock_ms() - begin;
-	if (ret == 0)
-		ret = bundle_store_get_stats(engine->store, &stats, err);
 	if (ret < 0)
 		return ret;
 	result->bookkeeping_ms = stats.bookkeeping_ns / 1e6;
 	result->predicted_ms = stats.predicted_us / 1e3;
 	result->reads = stats.reads;
 	result->bytes = stats.bytes;
-	result->wanted = stats.wanted_bundles;
-	result->cached = stats.cached_bundles;
+	result->wanted = stats.wanted_bundles / parts;
+	result->cached = stats.cached_bundles / parts;
 	result->runs = stats.runs;
 	result->run_bundles = stats.run_bundles;
 	return 0;
+}
+
+static int replay_token(const struct engine *engine, uint32_t token, struct io_token *result,
+			struct error *err)
+{
+	int ret = bundle_store_reset_stats(engine->store, err);
+	double begin = clock_ms();
+
+	if (ret == 0)
+		ret = replay_layers(engine, token, err);
+	result->io_ms = clock_ms() - begin;
+	return ret < 0 ? ret : io_store_figures(engine->store, 1, result, err);
+}
+
+/* Bundles that stay in DRAM; negative and *err without the memory to count them. */
+static int64_t count_kept(const struct engine *engine, struct error *err)
+{
+	const struct bundle_geometry *geometry = &engine->inputs->geometry;
+	uint64_t bytes;
+
+	if (engine->method->dram == IO_DRAM_RATIO)
+		return (int64_t)(engine->setting->cache_ratio *
+				 ((double)geometry->n_layers * geometry->slots));
+	bytes = io_window_bytes(engine->inputs, err);
+	return bytes ? (int64_t)(bytes / geometry->stride) : -ENOMEM;
 }
 
 int io_engine_replay(const struct io_method *method, const struct io_inputs *inputs,
 		     const struct io_setting *setting, struct io_outcome *outcome, struct error *err)
 {
 	struct engine engine = { .method = method, .inputs = inputs, .setting = setting };
+	const struct bundle_geometry *geometry = &inputs->geometry;
+	const double n_bundles = (double)geometry->n_layers * geometry->slots;
+	const int64_t n_kept = count_kept(&engine, err);
 	const struct bundle_store_options options = {
 		.source = "auto",
-		.cache_ratio = setting->cache_ratio,
+		.layers_in_flight = method->layers_ahead + 1,
+		/* Half a bundle more, so that rounding does not lose one. */
+		.cache_ratio = fmin((n_kept + 0.5) / n_bundles, 1),
 		.cache_policy = method->cache_policy,
 		.frequency = inputs->layouts[method->layout].frequency,
 		.queue_depth = setting->queue_depth,
@@ -100,12 +115,13 @@ int io_engine_replay(const struct io_method *method, const struct io_inputs *inp
 		.gap_bytes = method->collapse ? device_break_even_bytes(setting->cost) : 0,
 		.observer = setting->observer,
 	};
-	const struct bundle_geometry *geometry = &inputs->geometry;
-	double bundles = (double)geometry->n_layers * geometry->slots;
-	int ret = bundle_store_open(inputs->path, geometry, &options, &engine.store, err);
+	int ret;
 
-	outcome->cache_bytes = (uint64_t)(setting->cache_ratio * bundles) * geometry->stride;
-	for (uint32_t token = 0; ret == 0 && token < inputs->n_tokens; token++)
+	if (n_kept < 0)
+		return (int)n_kept;
+	ret = bundle_store_open(inputs->path, geometry, &options, &engine.store, err);
+	outcome->cache_bytes = (uint64_t)n_kept * geometry->stride;
+	for (uint32_t token = 0; ret == 0 && token < outcome->n_tokens; token++)
 		ret = replay_token(&engine, token, &outcome->tokens[token], err);
 	if (engine.store)
 		bundle_store_close(engine.store);

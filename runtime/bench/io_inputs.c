@@ -48,6 +48,7 @@ static int read_geometry(const char *path, struct io_inputs *inputs, uint64_t *m
 	} else {
 		memcpy(inputs->offsets, model->bundle_offsets, bytes);
 		inputs->file_bytes = status.st_size;
+		inputs->bundle_rows = model_bundle_rows(&model->config);
 		inputs->geometry = (struct bundle_geometry){
 			.n_layers = model->config.n_layers,
 			.slots = model->config.n_ffn,

@@ -33,6 +33,7 @@ struct io_inputs {
 	uint64_t file_bytes;
 	struct bundle_geometry geometry;
 	uint64_t *offsets; /* (n_layers): the geometry's */
+	uint32_t bundle_rows; /* of which a bundle is made */
 	uint64_t placed_tokens; /* of the trace: seen ones, for all but the identity */
 	uint32_t n_tokens; /* replayed: the first unseen ones */
 	struct io_layout_inputs layouts[IO_LAYOUTS];

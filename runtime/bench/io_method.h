@@ -29,12 +29,14 @@ struct io_setting {
 	uint32_t queue_depth;
 	struct memory_group_sources groups; /* for methods that map the file */
 	const struct source_observer *observer; /* told of every I/O but those of mapped files */
+	uint32_t mmap_tokens; /* the first of the tokens, of which these replay no more */
 	/*
-	 * Called with each wanted bundle, in the order of slots, with its bytes in memory. In
-	 * a process of their own for methods that map the file.
+	 * Called with each wanted bundle, in the order of slots, with its bytes in memory, or
+	 * with one of its rows after the other. In a process of their own for methods that map
+	 * the file.
 	 */
 	void (*consume)(void *arg, uint32_t token, uint32_t layer, uint32_t slot,
-			const uint8_t *bundle);
+			const uint8_t *bytes, uint32_t n_bytes);
 	void *consume_arg;
 };
 
@@ -53,8 +55,14 @@ struct io_token {
 
 /* What a replay leaves behind. */
 struct io_outcome {
-	struct io_token *tokens; /* (n_tokens), the caller's, zero at first */
+	struct io_token *tokens; /* (inputs->n_tokens), the caller's, zero at first */
+	uint32_t n_tokens; /* replayed, the first ones; all, unless the method says less */
 	uint64_t cache_bytes; /* of DRAM for bundles that stay from token to token, at most */
+};
+
+enum io_dram {
+	IO_DRAM_RATIO, /* the cache ratio of the setting */
+	IO_DRAM_WINDOW, /* what io_window_replay() takes */
 };
 
 enum io_readahead {
@@ -74,8 +82,9 @@ struct io_method {
 		      const struct io_setting *setting, struct io_outcome *outcome,
 		      struct error *err);
 	/* Of the engine. */
+	enum io_dram dram;
 	bool collapse;
-	bool pipeline; /* the next layer is asked for before this one is consumed */
+	uint32_t layers_ahead; /* asked for before a layer is consumed */
 	const char *cache_policy; /* NULL: the store's default */
 	/* Of mapped files. */
 	enum io_readahead readahead;
@@ -97,8 +106,21 @@ int io_engine_replay(const struct io_method *method, const struct io_inputs *inp
 int io_window_replay(const struct io_method *method, const struct io_inputs *inputs,
 		     const struct io_setting *setting, struct io_outcome *outcome,
 		     struct error *err);
+int io_separate_replay(const struct io_method *method, const struct io_inputs *inputs,
+		       const struct io_setting *setting, struct io_outcome *outcome,
+		       struct error *err);
 int io_mmap_replay(const struct io_method *method, const struct io_inputs *inputs,
 		   const struct io_setting *setting, struct io_outcome *outcome, struct error *err);
+
+/*
+ * A token's figures, all but the time, as the store has counted them since its last reset;
+ * to the store, a bundle was `parts` of them.
+ */
+int io_store_figures(const struct bundle_store *store, uint32_t parts, struct io_token *result,
+		     struct error *err);
+
+/* Bytes of DRAM that io_window_replay() keeps bundles in; 0 and *err without memory. */
+uint64_t io_window_bytes(const struct io_inputs *inputs, struct error *err);
 
 /* Tokens whose neurons io_window_replay() keeps. */
 #define IO_WINDOW_TOKENS 5

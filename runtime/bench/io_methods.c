@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* From the least to do to the most: the last five are an ablation. */
+/* From the least to do to the most: those from `linked` to `full` are an ablation. */
 const struct io_method io_methods[] = {
 	{ .name = "mmap", .layout = IO_IDENTITY, .replay = io_mmap_replay,
 	  .readahead = IO_READAHEAD_DEVICE },
@@ -11,11 +11,13 @@ const struct io_method io_methods[] = {
 	  .readahead = IO_READAHEAD_128K },
 	{ .name = "mmap-random", .layout = IO_IDENTITY, .replay = io_mmap_replay,
 	  .readahead = IO_READAHEAD_NONE },
+	{ .name = "separate-tensors", .layout = IO_IDENTITY, .replay = io_separate_replay,
+	  .cache_policy = "layer-lru" },
 	{ .name = "llm-in-a-flash", .layout = IO_IDENTITY, .replay = io_window_replay },
-	{ .name = "llm-in-a-flash-lru", .layout = IO_IDENTITY, .replay = io_engine_replay,
-	  .cache_policy = "lru" },
+	{ .name = "llm-in-a-flash-bounded", .layout = IO_IDENTITY, .replay = io_engine_replay,
+	  .cache_policy = "layer-lru" },
 	{ .name = "frequency", .layout = IO_FREQUENCY, .replay = io_engine_replay,
-	  .collapse = true, .pipeline = true },
+	  .collapse = true, .layers_ahead = 1 },
 	{ .name = "linked", .layout = IO_LINKED, .replay = io_engine_replay,
 	  .cache_policy = "clock" },
 	{ .name = "linked+collapse", .layout = IO_LINKED, .replay = io_engine_replay,
@@ -23,7 +25,11 @@ const struct io_method io_methods[] = {
 	{ .name = "linked+collapse+cache", .layout = IO_LINKED, .replay = io_engine_replay,
 	  .collapse = true },
 	{ .name = "full", .layout = IO_LINKED, .replay = io_engine_replay,
-	  .collapse = true, .pipeline = true },
+	  .collapse = true, .layers_ahead = 1 },
+	{ .name = "full-2-ahead", .layout = IO_LINKED, .replay = io_engine_replay,
+	  .collapse = true, .layers_ahead = 2 },
+	{ .name = "full-window-dram", .layout = IO_LINKED, .replay = io_engine_replay,
+	  .collapse = true, .layers_ahead = 1, .dram = IO_DRAM_WINDOW },
 };
 
 const size_t n_io_methods = sizeof(io_methods) / sizeof(io_methods[0]);

@@ -48,6 +48,7 @@ struct mapped {
 	const struct io_setting *setting;
 	int fd;
 	const uint8_t *map;
+	uint32_t n_tokens; /* to replay */
 };
 
 static uint64_t major_faults(void)
@@ -73,7 +74,7 @@ static void touch_layer(const struct mapped *mapped, uint32_t token, uint32_t la
 		uint64_t before = faults;
 
 		setting->consume(setting->consume_arg, token, layer, (uint32_t)slot,
-				 mapped->map + offset);
+				 mapped->map + offset, geometry->stride);
 		faults = major_faults();
 		result->wanted++;
 		result->cached += faults == before;
@@ -124,7 +125,7 @@ static int replay_all(struct mapped *mapped, const struct memory_group *group,
 	    madvise(map, inputs->file_bytes, MADV_RANDOM))
 		return error_set(err, -errno, "%s: MADV_RANDOM: %s", inputs->path,
 				 strerror(errno));
-	for (uint32_t token = 0; ret == 0 && token < inputs->n_tokens; token++)
+	for (uint32_t token = 0; ret == 0 && token < mapped->n_tokens; token++)
 		ret = replay_token(mapped, token, &shared->tokens[token], err);
 	return ret;
 }
@@ -175,7 +176,7 @@ static int open_file(const struct io_method *method, const char *path, struct er
 static int with_group(struct mapped *mapped, const struct memory_group *group,
 		      uint64_t limit_bytes, struct io_token *tokens, struct error *err)
 {
-	size_t tokens_bytes = mapped->inputs->n_tokens * sizeof(*tokens);
+	size_t tokens_bytes = mapped->n_tokens * sizeof(*tokens);
 	size_t bytes = sizeof(struct shared) + tokens_bytes;
 	struct shared *shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -201,6 +202,9 @@ int io_mmap_replay(const struct io_method *method, const struct io_inputs *input
 	struct memory_group group;
 	int ret;
 
+	if (outcome->n_tokens > setting->mmap_tokens)
+		outcome->n_tokens = setting->mmap_tokens;
+	mapped.n_tokens = outcome->n_tokens;
 	outcome->cache_bytes = limit_bytes;
 	mapped.fd = open_file(method, inputs->path, err);
 	if (mapped.fd < 0)

@@ -73,6 +73,18 @@ static uint32_t count_window(const struct replay *replay, uint32_t layer, uint32
 	return (uint32_t)bits_count(set, words);
 }
 
+static uint32_t count_fullest_window(const struct replay *replay, uint32_t layer)
+{
+	uint32_t fullest = 0;
+
+	for (uint32_t token = 0; token < replay->inputs->n_tokens; token++) {
+		uint32_t n = count_window(replay, layer, token, replay->missing);
+
+		fullest = n > fullest ? n : fullest;
+	}
+	return fullest;
+}
+
 static int make_layer(struct replay *replay, uint32_t index, struct error *err)
 {
 	const struct bundle_geometry *geometry = &replay->inputs->geometry;
@@ -81,11 +93,10 @@ static int make_layer(struct replay *replay, uint32_t index, struct error *err)
 	for (uint32_t token = 0; token < replay->inputs->n_tokens; token++) {
 		const uint64_t *wanted = io_wanted(replay->method, replay->inputs, token, index);
 		uint32_t own = (uint32_t)bits_count(wanted, bits_words(geometry->slots));
-		uint32_t n = count_window(replay, index, token, replay->missing);
 
-		layer->capacity = n > layer->capacity ? n : layer->capacity;
 		replay->most_wanted = own > replay->most_wanted ? own : replay->most_wanted;
 	}
+	layer->capacity = count_fullest_window(replay, index);
 	layer->bundles = malloc((size_t)layer->capacity * geometry->stride + 1);
 	layer->place_of = calloc(geometry->slots, sizeof(*layer->place_of));
 	layer->last_use = calloc(geometry->slots, sizeof(*layer->last_use));
@@ -97,6 +108,23 @@ static int make_layer(struct replay *replay, uint32_t index, struct error *err)
 	for (uint32_t i = 0; i < layer->capacity; i++)
 		layer->free[layer->n_free++] = i;
 	return 0;
+}
+
+uint64_t io_window_bytes(const struct io_inputs *inputs, struct error *err)
+{
+	const struct io_method method = { .layout = IO_IDENTITY };
+	struct replay replay = { .method = &method, .inputs = inputs };
+	uint64_t bundles = 0;
+
+	replay.missing = calloc(bits_words(inputs->geometry.slots), sizeof(*replay.missing));
+	if (!replay.missing) {
+		error_no_memory(err, "a layer's neurons");
+		return 0;
+	}
+	for (uint32_t layer = 0; layer < inputs->geometry.n_layers; layer++)
+		bundles += count_fullest_window(&replay, layer);
+	free(replay.missing);
+	return bundles * inputs->geometry.stride;
 }
 
 static int open_source(struct replay *replay, struct error *err)
@@ -231,7 +259,7 @@ static void consume(const struct replay *replay, uint32_t token, uint32_t index,
 
 	for (size_t slot = bits_next(wanted, n, 0); slot < n; slot = bits_next(wanted, n, slot + 1))
 		setting->consume(setting->consume_arg, token, index, (uint32_t)slot,
-				 layer->bundles + layer->place_of[slot] * stride);
+				 layer->bundles + layer->place_of[slot] * stride, (uint32_t)stride);
 }
 
 /* The window moves on: the token's neurons are its newest, and its oldest token leaves. */
@@ -310,7 +338,7 @@ int io_window_replay(const struct io_method *method, const struct io_inputs *inp
 	struct replay replay = { .method = method, .inputs = inputs, .setting = setting };
 	int ret = prepare(&replay, err);
 
-	for (uint32_t token = 0; ret == 0 && token < inputs->n_tokens; token++)
+	for (uint32_t token = 0; ret == 0 && token < outcome->n_tokens; token++)
 		ret = replay_token(&replay, token, &outcome->tokens[token], err);
 	for (uint32_t layer = 0; ret == 0 && layer < inputs->geometry.n_layers; layer++)
 		outcome->cache_bytes +=

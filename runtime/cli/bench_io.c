@@ -51,8 +51,7 @@ static json_t *one_sample(const struct io_sample *sample, const double *io_ms, u
 	return object;
 }
 
-static json_t *one_result(const struct io_result *result, uint32_t repeats, uint32_t tokens,
-			  double *scratch)
+static json_t *one_result(const struct io_result *result, uint32_t repeats, double *scratch)
 {
 	struct io_sample medians;
 	json_t *object, *array = json_array();
@@ -60,12 +59,13 @@ static json_t *one_result(const struct io_result *result, uint32_t repeats, uint
 	medians_of(result, repeats, scratch, &medians);
 	object = sample_json(&form, &medians);
 	json_object_set_new(object, "name", json_string(result->name));
+	json_object_set_new(object, "tokens", json_integer(result->tokens));
 	json_object_set_new(object, "cache_bytes", json_integer((json_int_t)result->cache_bytes));
 	json_object_set_new(object, "io_ms_per_token", sample_json(&times, &medians));
 	for (uint32_t i = 0; i < repeats; i++)
 		json_array_append_new(array, one_sample(&result->samples[i],
-							&result->io_ms[(size_t)i * tokens],
-							tokens));
+							&result->io_ms[i * (size_t)result->tokens],
+							result->tokens));
 	json_object_set_new(object, "samples", array);
 	return object;
 }
@@ -106,7 +106,7 @@ static json_t *results_json(const struct io_bench_options *options, const char *
 
 	for (size_t i = 0; i < results->n; i++)
 		json_array_append_new(array, one_result(&results->results[i], options->repeats,
-							results->tokens, scratch));
+							scratch));
 	return json_pack("{s:s, s:o, s:i, s:i, s:i, s:I, s:i, s:I, s:i, s:I, s:f, s:f, s:o, s:o}",
 		"shape", shape,
 		"device", device_json(options, results),
@@ -148,7 +148,7 @@ static void show(const struct io_bench_options *options, const char *shape,
 		 const struct io_results *results, double *scratch)
 {
 	show_inputs(options, shape, results);
-	printf("%-21s %9s %9s %9s %9s %9s %6s %6s %6s %9s %6s %10s\n", "per token",
+	printf("%-22s %9s %9s %9s %9s %9s %6s %6s %6s %9s %6s %10s\n", "per token",
 	       "mean ms", "median", "p99", "reads", "MiB", "MB/s", "run", "cached", "predicted",
 	       "books", "DRAM");
 	for (size_t i = 0; i < results->n; i++) {
@@ -156,7 +156,7 @@ static void show(const struct io_bench_options *options, const char *shape,
 		char cache[HUMAN_SIZE];
 
 		medians_of(&results->results[i], options->repeats, scratch, &medians);
-		printf("%-21s %9.3f %9.3f %9.3f %9.1f %9.3f %6.0f %6.2f %5.1f%% %9.3f %5.1f%% %10s\n",
+		printf("%-22s %9.3f %9.3f %9.3f %9.1f %9.3f %6.0f %6.2f %5.1f%% %9.3f %5.1f%% %10s\n",
 		       results->results[i].name, medians.mean_ms, medians.median_ms,
 		       medians.p99_ms, medians.reads, medians.bytes / (1 << 20),
 		       medians.effective_mb_s, medians.run_length, medians.cache_hit_share * 100,
@@ -246,7 +246,7 @@ int bench_io(const struct command *command, int argc, char **argv)
 	struct read_log log = { 0 };
 	bool json = false;
 	struct io_bench_options options = {
-		.tokens = 128, .repeats = 5, .cache_ratio = 0.05, .cost = DEVICE_COST_UFS4,
+		.tokens = 128, .mmap_tokens = 16, .repeats = 5, .cache_ratio = 0.05, .cost = DEVICE_COST_UFS4,
 		.queue_depth = 256, .seed = 1, .groups = MEMORY_GROUP_SOURCES,
 	};
 	const struct option_spec specs[] = {
@@ -254,6 +254,8 @@ int bench_io(const struct command *command, int argc, char **argv)
 		  "FILE: of the model (colink trace, colink synth)" },
 		{ "shape", 0, OPTION_STRING, &shape, "NAME: to report (the model file's)" },
 		{ "tokens", 0, OPTION_U32, &options.tokens, "N: to replay (128)" },
+		{ "mmap-tokens", 0, OPTION_U32, &options.mmap_tokens,
+		  "N: of these, by methods that map the file (16)" },
 		{ "cache-ratio", 0, OPTION_REAL, &options.cache_ratio,
 		  "R: share of all bundles in DRAM (0.05)" },
 		{ "a-us", 0, OPTION_REAL, &options.cost.a_us,

@@ -15,7 +15,7 @@
 #include "storage/bundle_request.h"
 #include "storage/large_memory.h"
 
-#define LAYERS_IN_FLIGHT 2
+#define DEFAULT_LAYERS_IN_FLIGHT 2
 /*
  * Saturating a device takes 64. But what is beyond the depth starts only in later
  * calls, and while a layer computes there are none: so cover a whole layer's reads.
@@ -31,7 +31,8 @@ struct bundle_store {
 	uint32_t n_layers;
 	uint64_t *offsets; /* (n_layers) */
 	struct bundle_request_context context;
-	struct bundle_request requests[LAYERS_IN_FLIGHT];
+	uint32_t n_requests; /* layers that may be in flight */
+	struct bundle_request requests[BUNDLE_STORE_MAX_LAYERS];
 	struct device_watch watch; /* context.watch, if the cost is refined */
 	char *arena; /* staging of all requests; NULL when the source needs none */
 	size_t arena_bytes;
@@ -63,7 +64,10 @@ static int check_options(const struct bundle_geometry *geometry,
 	if (!(options->hot_share >= 0 && options->hot_share <= 1))
 		return error_set(err, -EINVAL, "a hot share of %g is not within 0 to 1",
 				 options->hot_share);
-	if (options->staging_bytes > SIZE_MAX / (2 * LAYERS_IN_FLIGHT))
+	if (options->layers_in_flight > BUNDLE_STORE_MAX_LAYERS)
+		return error_set(err, -EINVAL, "%u layers in flight are more than %d",
+				 options->layers_in_flight, BUNDLE_STORE_MAX_LAYERS);
+	if (options->staging_bytes > SIZE_MAX / (2 * BUNDLE_STORE_MAX_LAYERS))
 		return error_set(err, -EINVAL, "a staging memory of %llu bytes is too large",
 				 (unsigned long long)options->staging_bytes);
 	return 0;
@@ -93,7 +97,7 @@ static int open_source(struct bundle_store *store, const char *path, size_t half
 		       const struct bundle_store_options *options, struct error *err)
 {
 	uint32_t depth = options->queue_depth ? options->queue_depth : DEFAULT_QUEUE_DEPTH;
-	size_t bytes = 2 * LAYERS_IN_FLIGHT * half_bytes;
+	size_t bytes = 2 * (size_t)store->n_requests * half_bytes;
 	void *arena = large_memory_map(bytes);
 	int ret;
 
@@ -161,7 +165,7 @@ static int make_cache(struct bundle_store *store, const struct bundle_geometry *
 
 static int make_requests(struct bundle_store *store, size_t half_bytes, struct error *err)
 {
-	for (size_t i = 0; i < LAYERS_IN_FLIGHT; i++) {
+	for (size_t i = 0; i < store->n_requests; i++) {
 		char *staging = store->arena ? store->arena + i * 2 * half_bytes : NULL;
 		int ret = bundle_request_init(&store->requests[i], &store->context, staging,
 					      half_bytes, err);
@@ -226,6 +230,8 @@ int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
 	}
 	memcpy(store->offsets, geometry->offsets, offsets_bytes);
 	store->n_layers = geometry->n_layers;
+	store->n_requests = options->layers_in_flight ? options->layers_in_flight :
+							DEFAULT_LAYERS_IN_FLIGHT;
 	store->context.slots = geometry->slots;
 	store->context.limits = (struct plan_limits){
 		.cost = options->cost,
@@ -262,7 +268,7 @@ void bundle_store_close(struct bundle_store *store)
 		return;
 	/* First: it waits for reads that go to the memory freed below. */
 	source_close(store->context.source);
-	for (size_t i = 0; i < LAYERS_IN_FLIGHT; i++)
+	for (size_t i = 0; i < store->n_requests; i++)
 		bundle_request_free(&store->requests[i]);
 	cache_destroy(store->context.cache);
 	large_memory_unmap(store->arena, store->arena_bytes);
@@ -301,7 +307,7 @@ uint64_t bundle_store_memory(const struct bundle_store *store)
 
 static struct bundle_request *active_request(struct bundle_store *store, uint32_t layer)
 {
-	for (size_t i = 0; i < LAYERS_IN_FLIGHT; i++)
+	for (size_t i = 0; i < store->n_requests; i++)
 		if (store->requests[i].active && store->requests[i].layer == layer)
 			return &store->requests[i];
 	return NULL;
@@ -346,10 +352,10 @@ int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint6
 	if (active_request(store, layer))
 		return error_set(err, -EBUSY, "layer %u was asked for twice", layer);
 	while (request->active)
-		if (++request == store->requests + LAYERS_IN_FLIGHT)
+		if (++request == store->requests + store->n_requests)
 			return error_set(err, -EBUSY,
-					 "layer %u was asked for with %d others in flight", layer,
-					 LAYERS_IN_FLIGHT);
+					 "layer %u was asked for with %u others in flight", layer,
+					 store->n_requests);
 	follow_device(store);
 	if (bundle_request_start(request, layer, store->offsets[layer], wanted,
 				 &store->failure) < 0)
@@ -377,7 +383,7 @@ static uint64_t bookkeeping_ns(const struct bundle_store *store)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < LAYERS_IN_FLIGHT; i++)
+	for (size_t i = 0; i < store->n_requests; i++)
 		sum += store->requests[i].bookkeeping_ns;
 	return sum;
 }

@@ -12,8 +12,8 @@
  *		while ((ret = bundle_store_next(store, layer, &window, err)) > 0)
  *			compute with the window;
  *
- * At most two layers, not the same one twice, may be requested and unconsumed at a
- * time. Which bundles arrive, and in which order they are handed out, depends on
+ * At most `layers_in_flight` layers, not the same one twice, may be requested and
+ * unconsumed at a time. Which bundles arrive, and in which order they are handed out, depends on
  * the request alone: never on source, cache or order of completion. Only where one
  * window ends and the next begins depends on what was cached and on the staging (and, where
  * the cost is refined, on what the device did).
@@ -42,6 +42,9 @@ struct bundle_geometry {
 	const uint64_t *offsets; /* (n_layers): of slot 0 in the file, even; copied */
 };
 
+/* More would not help: reads of one layer ahead keep a device busy. */
+#define BUNDLE_STORE_MAX_LAYERS 8
+
 struct bundle_store_options {
 	const char *source; /* see source_open() */
 	double cache_ratio; /* share of all bundles kept in DRAM, 0 to 1 */
@@ -53,7 +56,8 @@ struct bundle_store_options {
 	double hot_share;
 	/* (n_layers, slots): see struct cache_options; NULL: not known, and nothing is hot */
 	const float *frequency;
-	uint64_t staging_bytes; /* for each of the two layers in flight; 0: up to 64 MiB */
+	uint32_t layers_in_flight; /* 0: two, at most BUNDLE_STORE_MAX_LAYERS */
+	uint64_t staging_bytes; /* for each of the layers in flight; 0: up to 64 MiB */
 	uint32_t queue_depth; /* 0: 256 */
 	struct device_cost cost; /* a possible one */
 	uint64_t gap_bytes; /* collapse limit; usually device_break_even_bytes(cost) */
@@ -119,7 +123,7 @@ uint64_t bundle_store_memory(const struct bundle_store *store);
 
 /*
  * Ask for the slots in `wanted`, a bit set over [0, slots); it is copied. Looks
- * up the cache, plans, starts reads and returns. A third layer, or one that is
+ * up the cache, plans, starts reads and returns. A layer too many, or one that is
  * requested already, is refused with -EBUSY. After any other failure, here or in
  * bundle_store_next(), every later call fails the same way: close the store.
  */

@@ -82,11 +82,16 @@ uint32_t io_model_traced(uint32_t token)
 }
 
 static void consume(void *arg, uint32_t token, uint32_t layer, uint32_t slot,
-		    const uint8_t *bundle)
+		    const uint8_t *bundle, uint32_t n_bytes)
 {
 	struct io_consumed *consumed = arg;
 	uint16_t first, last;
 
+	if (n_bytes != IO_MODEL_STRIDE) {
+		consumed->rows++;
+		consumed->row_bytes += n_bytes;
+		return;
+	}
 	memcpy(&first, bundle, sizeof(first));
 	memcpy(&last, bundle + IO_MODEL_STRIDE - sizeof(last), sizeof(last));
 	consumed->wrong += first != layer + 1 || last != slot + 1;
@@ -107,6 +112,7 @@ struct io_setting io_model_setting(struct io_model *model, double cache_ratio)
 		.cost = DEVICE_COST_UFS4,
 		.cache_ratio = cache_ratio,
 		.queue_depth = 16,
+		.mmap_tokens = IO_MODEL_TOKENS,
 		.groups = MEMORY_GROUP_SOURCES,
 		.consume = consume,
 		.consume_arg = model->consumed,
@@ -138,7 +144,7 @@ void io_model_check(const struct io_model *model, const struct io_method *method
 void io_model_replay(struct io_model *model, const struct io_method *method,
 		     const struct io_setting *setting)
 {
-	struct io_outcome outcome = { .tokens = model->tokens };
+	struct io_outcome outcome = { .tokens = model->tokens, .n_tokens = IO_MODEL_TOKENS };
 	struct error err;
 
 	memset(model->consumed, 0, sizeof(*model->consumed));

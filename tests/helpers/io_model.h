@@ -22,6 +22,7 @@
 /* What a consumer was given; in memory that is shared with children. */
 struct io_consumed {
 	uint32_t bundles;
+	uint32_t rows, row_bytes; /* of bundles in parts: neither content nor order is checked */
 	uint32_t wrong; /* of other content than slot and layer say */
 	uint32_t last_slot, last_layer, last_token;
 	uint32_t out_of_order;

@@ -43,6 +43,7 @@ struct fixture {
 	struct bundle_geometry geometry;
 	bool have_uring;
 	/* For open_store(); all as by default unless a test says so. */
+	uint32_t layers_in_flight;
 	const char *policy;
 	double hot_share;
 	const float *frequency;
@@ -85,6 +86,7 @@ static struct bundle_store *open_store(struct fixture *fixture, const char *name
 		.cache_policy = fixture->policy,
 		.hot_share = fixture->hot_share,
 		.frequency = fixture->frequency,
+		.layers_in_flight = fixture->layers_in_flight,
 		.staging_bytes = staging,
 		.queue_depth = 7,
 		.cost = DEVICE_COST_UFS4,
@@ -442,6 +444,33 @@ static void wrong_calls_are_refused(void **state)
 	bundle_store_close(run.store);
 }
 
+/* As many as asked for, consumed from the last to the first; one more is refused. */
+static void layers_in_flight(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (uint32_t n = 1; n < LAYERS; n++) {
+		struct run run = { .fixture = fixture };
+		uint64_t wanted[WORDS] = { 1 };
+		struct flight flights[LAYERS];
+		struct error err;
+
+		fixture->layers_in_flight = n;
+		run.store = open_store(fixture, "pread", 0.2, 0);
+		random_seed(&run.random, n);
+		for (int round = 0; round < 3; round++) {
+			for (uint32_t layer = 0; layer < n; layer++)
+				request(&run, &flights[layer], layer);
+			assert_int_equal(bundle_store_request(run.store, n, wanted, &err), -EBUSY);
+			for (uint32_t layer = n; layer-- > 0;)
+				consume(&run, &flights[layer]);
+		}
+		check_stats(&run, 0.2);
+		bundle_store_close(run.store);
+	}
+	fixture->layers_in_flight = 0;
+}
+
 static void assert_not_opened(const struct fixture *fixture, struct bundle_geometry geometry,
 			      struct bundle_store_options options, const char *why)
 {
@@ -466,6 +495,9 @@ static void impossible_options_are_refused(void **state)
 	assert_not_opened(fixture, fixture->geometry, with, "3076");
 	with.staging_bytes = UINT64_MAX;
 	assert_not_opened(fixture, fixture->geometry, with, "too large");
+	with = options;
+	with.layers_in_flight = BUNDLE_STORE_MAX_LAYERS + 1;
+	assert_not_opened(fixture, fixture->geometry, with, "9 layers");
 	with = options;
 	with.cache_ratio = 1.5;
 	assert_not_opened(fixture, fixture->geometry, with, "ratio");
@@ -581,6 +613,7 @@ int main(void)
 		cmocka_unit_test(hot_bundles_that_cannot_be_read_are_an_error),
 		cmocka_unit_test(impossible_options_are_refused),
 		cmocka_unit_test(layers_beyond_the_file_are_an_error),
+		cmocka_unit_test(layers_in_flight),
 		cmocka_unit_test(mapped_bundles_need_no_memory),
 		cmocka_unit_test(smallest_staging_works),
 		cmocka_unit_test(what_is_cached_is_not_read_again),

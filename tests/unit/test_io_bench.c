@@ -40,9 +40,10 @@ static int tear_down(void **state)
 
 #define model_test(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+/* In as much DRAM as the setting says. */
 static bool is_engine(const struct io_method *method)
 {
-	return method->replay == io_engine_replay;
+	return method->replay == io_engine_replay && method->dram == IO_DRAM_RATIO;
 }
 
 /* The seen tokens of a layer: the chunks around the unseen one. */
@@ -152,7 +153,7 @@ static void engine_reads_what_is_planned(void **state)
 			check_token_against_plan(model, &io_methods[i], token);
 		engines++;
 	}
-	assert_int_equal(engines, 6);
+	assert_int_equal(engines, 7);
 }
 
 /* How many different bundles the tokens want. */
@@ -251,7 +252,7 @@ static void window_says_what_it_holds(void **state)
 	const struct io_method *method = io_method_find("llm-in-a-flash");
 	struct io_model *model = *state;
 	const struct io_setting setting = io_model_setting(model, 0);
-	struct io_outcome outcome = { .tokens = model->tokens };
+	struct io_outcome outcome = { .tokens = model->tokens, .n_tokens = IO_MODEL_TOKENS };
 	uint64_t bundles = 0;
 	struct error err;
 
@@ -274,12 +275,74 @@ static void window_says_what_it_holds(void **state)
 	assert_int_equal(outcome.cache_bytes, bundles * IO_MODEL_STRIDE);
 }
 
+/* With no cache: as many runs of each row as of bundles, and a block more for its two ends. */
+static void separate_tensors_are_read_one_by_one(void **state)
+{
+	const struct io_method *method = io_method_find("separate-tensors");
+	struct io_model *model = *state;
+	const struct io_setting setting = io_model_setting(model, 0);
+	struct io_outcome outcome = { .tokens = model->tokens, .n_tokens = IO_MODEL_TOKENS };
+	const uint32_t n_rows = model->inputs.bundle_rows, row = IO_MODEL_STRIDE / n_rows;
+	uint64_t all = 0;
+	struct error err;
+
+	need_disk(model->folder);
+	memset(model->consumed, 0, sizeof(*model->consumed));
+	assert_int_equal(n_rows, 2);
+	assert_ok(method->replay(method, &model->inputs, &setting, &outcome, &err), &err);
+	for (uint32_t token = 0; token < IO_MODEL_TOKENS; token++) {
+		const struct io_token *result = &model->tokens[token];
+		uint64_t runs = 0, bundles = 0;
+
+		for (uint32_t layer = 0; layer < IO_MODEL_LAYERS; layer++) {
+			const uint64_t *wanted = io_wanted(method, &model->inputs, token, layer);
+
+			runs += count_runs(wanted);
+			bundles += bits_count(wanted, WORDS);
+		}
+		assert_int_equal(result->reads, runs * n_rows);
+		assert_int_equal(result->wanted, bundles);
+		assert_int_equal(result->run_bundles, bundles * n_rows);
+		/* Of 512 bytes at least, a page at most, around rows at 32 bytes off. */
+		assert_true(result->bytes >= bundles * IO_MODEL_STRIDE + result->reads * 512);
+		assert_true(result->bytes <= bundles * IO_MODEL_STRIDE + result->reads * 2 * 4096);
+		all += bundles;
+	}
+	assert_int_equal(model->consumed->rows, all * n_rows);
+	assert_int_equal(model->consumed->row_bytes, all * n_rows * row);
+	assert_int_equal(outcome.cache_bytes, 0);
+}
+
+/* The engine may keep as much as the window does, whatever the cache ratio says. */
+static void as_much_dram_as_the_window(void **state)
+{
+	const struct io_method *full = io_method_find("full-window-dram");
+	const struct io_method *window = io_method_find("llm-in-a-flash");
+	struct io_model *model = *state;
+	const struct io_setting setting = io_model_setting(model, 0);
+	struct io_outcome outcome = { .tokens = model->tokens, .n_tokens = IO_MODEL_TOKENS };
+	uint64_t window_bytes, cached = 0;
+	struct error err;
+
+	assert_ok(window->replay(window, &model->inputs, &setting, &outcome, &err), &err);
+	window_bytes = outcome.cache_bytes;
+	assert_true(window_bytes > 0);
+	assert_int_equal(io_window_bytes(&model->inputs, &err), window_bytes);
+	outcome.cache_bytes = 0;
+	assert_ok(full->replay(full, &model->inputs, &setting, &outcome, &err), &err);
+	assert_int_equal(outcome.cache_bytes, window_bytes);
+	for (uint32_t token = 0; token < IO_MODEL_TOKENS; token++)
+		cached += model->tokens[token].cached;
+	assert_true(cached > 0);
+}
+
 static struct io_bench_options options_of(const struct io_model *model)
 {
 	return (struct io_bench_options){
 		.model = model->model,
 		.trace = model->trace,
 		.tokens = IO_MODEL_TOKENS,
+		.mmap_tokens = IO_MODEL_TOKENS,
 		.repeats = REPEATS,
 		.cache_ratio = 0.2,
 		.cost = DEVICE_COST_UFS4,
@@ -305,7 +368,9 @@ static void check_result(const struct io_result *result)
 		assert_true(sample->mean_ms * IO_MODEL_TOKENS < sum * 1.000001);
 		assert_true(sample->p99_ms == most); /* of 20 */
 		assert_true(sample->median_ms > 0 && sample->median_ms <= most);
-		assert_true(sample->reads > 0 && sample->bytes >= sample->reads * IO_MODEL_STRIDE);
+		/* A row of two at least. */
+		assert_true(sample->reads > 0 &&
+			    sample->bytes >= sample->reads * IO_MODEL_STRIDE / 2);
 		assert_true(sample->run_length >= 1);
 		assert_true(sample->cache_hit_share > 0 && sample->cache_hit_share < 1);
 		assert_true(sample->bookkeeping_share > 0 && sample->bookkeeping_share < 1);
@@ -394,7 +459,7 @@ static void bad_options(void **state)
 	const struct io_model *model = *state;
 	const struct io_bench_options good = options_of(model);
 	const char *const unknown[] = { "full", "telepathy" };
-	struct io_bench_options bad[] = { good, good, good, good, good, good, good };
+	struct io_bench_options bad[] = { good, good, good, good, good, good, good, good };
 	struct error err;
 
 	assert_ok(io_bench_check(&good, &err), &err);
@@ -406,8 +471,10 @@ static void bad_options(void **state)
 	bad[5].queue_depth = 0;
 	bad[6].methods = unknown;
 	bad[6].n_methods = 2;
+	bad[7].mmap_tokens = 0;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(io_bench_check(&bad[i], &err), -EINVAL);
+	io_bench_check(&bad[6], &err);
 	assert_says(&err, "no method 'telepathy'");
 }
 
@@ -417,6 +484,8 @@ int main(void)
 		model_test(tokens_through_each_layout),
 		model_test(engine_reads_what_is_planned),
 		model_test(engine_keeps_what_there_is_room_for),
+		model_test(separate_tensors_are_read_one_by_one),
+		model_test(as_much_dram_as_the_window),
 		model_test(window_is_of_five_tokens),
 		model_test(window_says_what_it_holds),
 		model_test(all_methods_take_turns),

@@ -163,7 +163,7 @@ static void pages_around(void **state)
 {
 	struct mapping *mapping = *state;
 	struct io_model *model = &mapping->model;
-	struct io_outcome outcome = { .tokens = model->tokens };
+	struct io_outcome outcome = { .tokens = model->tokens, .n_tokens = IO_MODEL_TOKENS };
 	const char *const names[] = { "mmap", "mmap-128k" };
 	struct error err;
 
@@ -193,13 +193,31 @@ static void pages_around(void **state)
 	}
 }
 
+/* A few tokens say enough of what is so slow. */
+static void no_more_tokens_than_asked_for(void **state)
+{
+	const struct io_method *method = io_method_find("mmap");
+	struct mapping *mapping = *state;
+	struct io_model *model = &mapping->model;
+	struct io_outcome outcome = { .tokens = model->tokens, .n_tokens = IO_MODEL_TOKENS };
+	struct io_setting setting = mapping->setting;
+	struct error err;
+
+	setting.mmap_tokens = 3;
+	memset(model->tokens, 0, sizeof(model->tokens));
+	assert_ok(method->replay(method, &model->inputs, &setting, &outcome, &err), &err);
+	assert_int_equal(outcome.n_tokens, 3);
+	assert_true(model->tokens[2].wanted > 0 && model->tokens[2].io_ms > 0);
+	assert_int_equal(model->tokens[3].wanted, 0);
+}
+
 /* Half of the bundles, 8 MiB, and the page tables of the file. */
 static void limit_is_what_others_have(void **state)
 {
 	const struct io_method *method = io_method_find("mmap");
 	struct mapping *mapping = *state;
 	struct io_model *model = &mapping->model;
-	struct io_outcome outcome = { .tokens = model->tokens };
+	struct io_outcome outcome = { .tokens = model->tokens, .n_tokens = IO_MODEL_TOKENS };
 	char *kept = path_in(mapping->group, limit_file + 1), *text, expected[32];
 	struct error err;
 	size_t length;
@@ -216,12 +234,14 @@ static void limit_is_what_others_have(void **state)
 	free(kept);
 }
 
-static void die(void *arg, uint32_t token, uint32_t layer, uint32_t slot, const uint8_t *bundle)
+static void die(void *arg, uint32_t token, uint32_t layer, uint32_t slot, const uint8_t *bundle,
+		uint32_t n_bytes)
 {
 	(void)arg;
 	(void)layer;
 	(void)slot;
 	(void)bundle;
+	(void)n_bytes;
 	if (token == 3)
 		raise(SIGKILL);
 }
@@ -231,7 +251,7 @@ static void process_that_is_killed(void **state)
 {
 	const struct io_method *method = io_method_find("mmap");
 	struct mapping *mapping = *state;
-	struct io_outcome outcome = { .tokens = mapping->model.tokens };
+	struct io_outcome outcome = { .tokens = mapping->model.tokens, .n_tokens = IO_MODEL_TOKENS };
 	struct error err;
 
 	mapping->setting.consume = die;
@@ -247,6 +267,7 @@ int main(void)
 		mapping_test(each_page_by_itself),
 		mapping_test(pages_around),
 		mapping_test(limit_is_what_others_have),
+		mapping_test(no_more_tokens_than_asked_for),
 		mapping_test(process_that_is_killed),
 	};
 
