@@ -3,9 +3,6 @@
  * Least recently used: entries in a ring from the newest to the oldest. Pinned ones,
  * which are near its new end since a lookup pinned them, are passed over.
  */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "storage/cache_policy.h"
 
 struct lru_link {
@@ -35,22 +32,17 @@ static void put_newest(struct cache *cache, uint32_t entry)
 	links[head].older = entry;
 }
 
-static int lru_create(struct cache *cache, const struct cache_options *options)
+static uint64_t lru_state_bytes(const struct cache *cache)
+{
+	return ((uint64_t)cache->n_replaceable + 1) * sizeof(struct lru_link);
+}
+
+static void lru_begin_state(struct cache *cache, const struct cache_options *options)
 {
 	uint32_t head = cache->n_replaceable;
 
 	(void)options;
-	cache->state_bytes = ((uint64_t)head + 1) * sizeof(struct lru_link);
-	cache->state = calloc(1, cache->state_bytes);
-	if (!cache->state)
-		return -ENOMEM;
 	links_of(cache)[head] = (struct lru_link){ .newer = head, .older = head };
-	return 0;
-}
-
-static void lru_destroy(struct cache *cache)
-{
-	free(cache->state);
 }
 
 static void lru_used(struct cache *cache, uint32_t entry)
@@ -78,8 +70,8 @@ static void lru_placed(struct cache *cache, uint32_t entry, uint32_t bundle)
 }
 
 const struct cache_eviction cache_lru = {
-	.create = lru_create,
-	.destroy = lru_destroy,
+	.state_bytes = lru_state_bytes,
+	.begin_state = lru_begin_state,
 	.used = lru_used,
 	.replace = lru_replace,
 	.placed = lru_placed,
