@@ -7,7 +7,7 @@
  *
  * Of a budget, what is left after all else is the bundle cache's. When even without a cache
  * it is not enough, staging shrinks to its least first; then the batch is halved as often as
- * it has to be; what that leaves goes to the staging.
+ * it has to be; what that leaves goes to the staging, and then to the cache.
  *
  * In the budget is all memory of the process itself (VmHWM stays below it), and what the
  * kernel keeps for it in its memory cgroup. The page cache is not: pages of files that pread
