@@ -126,14 +126,18 @@ static void choose_largest(struct search *search, uint64_t most,
 
 static void set_staging(struct search *search, uint64_t n)
 {
-	search->options->store.staging_bytes = bundle_store_least_staging(&search->geometry) +
-					       n * STAGING_STEP;
+	uint64_t bytes = bundle_store_least_staging(&search->geometry) + n * STAGING_STEP;
+	uint64_t most = bundle_store_default_staging(&search->geometry);
+
+	search->options->store.staging_bytes = bytes < most ? bytes : most;
 }
 
 static uint64_t staging_steps(const struct search *search)
 {
-	return (bundle_store_default_staging(&search->geometry) -
-		bundle_store_least_staging(&search->geometry)) / STAGING_STEP;
+	uint64_t more = bundle_store_default_staging(&search->geometry) -
+			bundle_store_least_staging(&search->geometry);
+
+	return (more + STAGING_STEP - 1) / STAGING_STEP;
 }
 
 static uint64_t n_bundles(const struct search *search)
@@ -147,24 +151,33 @@ static void set_cache(struct search *search, uint64_t n)
 	search->options->store.cache_ratio = (double)n / (double)n_bundles(search);
 }
 
-/* Less staging, then a smaller batch; false when that does not do either. */
-static bool make_it_fit(struct search *search)
+/* A batch that fits; false when there is none. */
+static bool choose_batch(struct search *search)
 {
 	struct session_options *options = search->options;
 	bool batch_is_free = options->max_batch == 0;
 	uint32_t batch = session_planned_batch(search->model, options);
 
-	if (fits(search))
-		return true;
-	set_staging(search, 0);
 	while (!fits(search)) {
 		if (!batch_is_free || batch == 1)
 			return false;
 		batch /= 2;
 		options->max_batch = batch;
 	}
-	choose_largest(search, staging_steps(search), set_staging);
 	return true;
+}
+
+/* Share out what is left. */
+static void choose_staging_and_cache(struct search *search, bool keep_cache_ratio)
+{
+	uint64_t left = search->budget - needed(search);
+	uint64_t for_cache = keep_cache_ratio ? 0 : left / 2;
+
+	search->budget -= for_cache;
+	choose_largest(search, staging_steps(search), set_staging);
+	search->budget += for_cache;
+	if (!keep_cache_ratio)
+		choose_largest(search, n_bundles(search), set_cache);
 }
 
 static double mib(uint64_t bytes)
@@ -208,12 +221,12 @@ int memory_fit(const struct model *model, const struct memory_budget *budget,
 
 	if (!budget->keep_cache_ratio)
 		set_cache(&search, 0);
+	set_staging(&search, 0);
 	ret = memory_plan(model, options, base, parts, err);
 	if (ret < 0)
 		return ret;
-	if (!make_it_fit(&search))
+	if (!choose_batch(&search))
 		return refuse(&search, err);
-	if (!budget->keep_cache_ratio)
-		choose_largest(&search, n_bundles(&search), set_cache);
+	choose_staging_and_cache(&search, budget->keep_cache_ratio);
 	return memory_plan(model, options, base, parts, err);
 }

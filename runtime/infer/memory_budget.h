@@ -5,9 +5,10 @@
  * themselves go by (model_weights_bytes(), session_plan_memory()), but for the program and
  * the kernel, for which there are allowances.
  *
- * Of a budget, what is left after all else is the bundle cache's. When even without a cache
- * it is not enough, staging shrinks to its least first; then the batch is halved as often as
- * it has to be; what that leaves goes to the staging, and then to the cache.
+ * Of a budget, what is left after all else is the bundle cache's. All else is: with the least
+ * staging, and the usual batch, which is halved as often as it has to be to fit. Of what is
+ * left then, half goes to the staging until that is as large as usual: a cache saves reads,
+ * staging lets more of them be in flight, and without either the other is of little use.
  *
  * In the budget is all memory of the process itself (VmHWM stays below it), and what the
  * kernel keeps for it in its memory cgroup. The page cache is not: pages of files that pread

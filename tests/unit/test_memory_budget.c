@@ -235,9 +235,6 @@ static void every_budget_is_used(void **state)
 		more.store.cache_ratio = one_more(&options);
 		if (more.store.cache_ratio <= 1)
 			assert_true(total(fixture, &more) > budget);
-		/* The cache comes last. */
-		if (options.store.cache_ratio > 0.01)
-			assert_int_equal(staging, planned(fixture, &usual, base).staging);
 		/* A batch is halved only if all of it does not fit. */
 		more = options;
 		more.store.cache_ratio = 0;
@@ -250,36 +247,45 @@ static void every_budget_is_used(void **state)
 	assert_int_equal(batch, SESSION_DEFAULT_BATCH);
 }
 
-/* Of large layers; the staging is as large as it can be when there is no cache yet. */
-static void staging_gives_way_before_the_batch(void **state)
+/* Of large layers, from the least staging up to more than all of it. */
+static void staging_and_cache_share_what_is_left(void **state)
 {
 	const struct fixture *fixture = *state;
-	const uint32_t n_ffn = 200000;
+	struct session_options least = usual;
 	struct bundle_geometry geometry;
-	uint64_t whole, least;
+	uint64_t whole, smallest, begin;
 
-	fixture->model->config.n_ffn = n_ffn;
+	fixture->model->config.n_ffn = 200000;
 	geometry = session_geometry(fixture->model);
 	whole = 2 * bundle_store_default_staging(&geometry);
-	least = 2 * bundle_store_least_staging(&geometry);
-	for (uint64_t less = 1; less <= whole - least; less += 500009) {
-		struct session_options options = usual, more;
+	least.store.staging_bytes = bundle_store_least_staging(&geometry);
+	smallest = 2 * least.store.staging_bytes;
+	least.store.cache_ratio = 0;
+	begin = total(fixture, &least);
+	for (uint64_t left = 0; left < 3 * (whole - smallest); left += 1000003) {
+		struct session_options options = usual, all = usual;
 		struct memory_parts parts;
 		struct error err;
-		uint64_t budget;
 
-		options.store.cache_ratio = 0;
-		budget = total(fixture, &options) - less;
-		options.store.cache_ratio = 0.5;
-		assert_ok(fit(fixture, budget, false, (struct memory_base){ 0 }, &options, &err),
-			  &err);
+		assert_ok(fit(fixture, begin + left, false, (struct memory_base){ 0 }, &options,
+			      &err), &err);
 		assert_int_equal(options.max_batch, 0);
 		parts = planned(fixture, &options, (struct memory_base){ 0 });
-		assert_in_range(parts.staging, least, whole);
-		more = options;
-		more.store.cache_ratio = 0;
-		more.store.staging_bytes += 8192;
-		assert_true(total(fixture, &more) > budget);
+		if (left / 2 >= whole - smallest + (whole >> 7))
+			assert_in_range(parts.staging, whole, whole + 16384);
+		else
+			assert_in_range(parts.staging + 16384 + (left >> 7), smallest + left / 2,
+					whole + 16384 + (left >> 7));
+		/* With a cache that was asked for, none, the staging gets all of it. */
+		all.store.cache_ratio = 0;
+		assert_ok(fit(fixture, begin + left, true, (struct memory_base){ 0 }, &all, &err),
+			  &err);
+		parts = planned(fixture, &all, (struct memory_base){ 0 });
+		if (left < whole - smallest)
+			assert_in_range(parts.staging, smallest + left - 16384 - (left >> 7),
+					smallest + left);
+		else
+			assert_in_range(parts.staging, whole - (whole >> 7), whole + 16384);
 	}
 	fixture->model->config.n_ffn = NEURONS;
 }
@@ -293,7 +299,8 @@ static void with_enough_all_is_cached(void **state)
 	assert_ok(fit(fixture, INT64_MAX, false, (struct memory_base){ 0 }, &options, &err), &err);
 	assert_true(options.store.cache_ratio == 1);
 	assert_int_equal(options.max_batch, 0);
-	assert_int_equal(options.store.staging_bytes, 0);
+	assert_int_equal(planned(fixture, &options, (struct memory_base){ 0 }).staging,
+			 planned(fixture, &usual, (struct memory_base){ 0 }).staging);
 }
 
 static void what_cannot_be_met_is_refused(void **state)
@@ -392,7 +399,7 @@ int main(void)
 		model_test(absurd_sizes_do_not_wrap),
 		model_test(every_budget_is_used),
 		model_test(sizes_follow_the_options),
-		model_test(staging_gives_way_before_the_batch),
+		model_test(staging_and_cache_share_what_is_left),
 		model_test(the_program_counts_as_it_is),
 		model_test(what_cannot_be_met_is_refused),
 		model_test(what_was_there_before_counts),
