@@ -380,7 +380,6 @@ static void absurd_sizes_do_not_wrap(void **state)
 	assert_true(total(fixture, &options) == AMOUNT_MOST);
 	assert_int_equal(fit(fixture, INT64_MAX, false, (struct memory_base){ 0 }, &options, &err),
 			 -ENOMEM);
-	options = usual;
 	assert_int_equal(session_open(fixture->model, &options, &session, &err), -ENOMEM);
 	*config = before;
 
