@@ -151,9 +151,9 @@ for command in "eval $linked --text $work/text" "eval $linked --text $work/text 
 	done
 done
 
-"$COLINK" run "$linked" -p x -n 4 --memory 40M >/dev/null 2>"$work/stderr"
+"$COLINK" run "$linked" -p x -n 4 --memory 1G >/dev/null 2>"$work/stderr"
 check 'the size of the cache is told' grep -qE \
-	'^memory: [0-9.]+ MiB at most, 40\.0 MiB allowed; cache of 12\.0 MiB \(12288 bundles, 100\.0 % of all\)' \
+	'^memory: [0-9.]+ MiB at most, 1\.0 GiB allowed; cache of 12\.0 MiB \(12288 bundles, 100\.0 % of all\)' \
 	"$work/stderr"
 "$COLINK" run "$linked" -p x -n 4 >/dev/null 2>"$work/stderr"
 check 'but not without a budget' test "$(wc -l <"$work/stderr")" = 1
@@ -168,9 +168,9 @@ misused() {
 for size in '' x -1 1.5G 1T 12MB '4 G' 9223372036854775808 8589934592G; do
 	check "--memory '$size' is nonsense" misused "$size"
 done
-for size in 32M 32m 32768K 32768k 33554432; do
+for size in 64M 64m 65536K 65536k 67108864; do
 	run --memory $size >"$work/run.json"
-	check "--memory $size" holds '.memory.budget_bytes == 33554432' "$work/run.json"
+	check "--memory $size" holds '.memory.budget_bytes == 67108864' "$work/run.json"
 done
 run --memory 1G >"$work/run.json"
 check '--memory 1G' holds '.memory.budget_bytes == 1073741824' "$work/run.json"
