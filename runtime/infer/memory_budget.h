@@ -44,7 +44,10 @@ struct memory_base {
 /* AMOUNT_MOST (base/amount.h) when it is too large to be counted. */
 uint64_t memory_parts_sum(const struct memory_parts *parts);
 
-/* What a session with these options will take, the model included. Fails as session_plan_memory(). */
+/*
+ * What a session with these options will take, the model included. Fails as
+ * session_plan_memory() does.
+ */
 int memory_plan(const struct model *model, const struct session_options *options,
 		const struct memory_base *base, struct memory_parts *parts, struct error *err);
 

@@ -108,8 +108,8 @@ check 'a budget that is not given is null' holds '.memory | .budget_bytes == nul
 
 # What was asked for stays.
 run --memory $((least + 8 * mib)) --cache-ratio 0.1 --batch 7 >"$work/wish.json"
-check 'a cache ratio and a batch that fit' holds '.memory | .cache_bundles == 1228 and .batch == 7' \
-	"$work/wish.json"
+check 'a cache ratio and a batch that fit' \
+	holds '.memory | .cache_bundles == 1228 and .batch == 7' "$work/wish.json"
 check 'same tokens with them' same_tokens "$work/wish.json" "$work/sparse.json"
 refused 'a cache ratio that does not fit' 'at least .* 12.0 for the cache asked for' \
 	run --memory $((least + 8 * mib)) --cache-ratio 1
