@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/thread.h"
+
 /*
  * One loop at a time. `generation` tells sleeping threads that a new loop is
  * there; every thread takes ranges under the lock until none is left, and the
@@ -70,10 +72,12 @@ static void *pool_thread(void *arg)
 	return NULL;
 }
 
-static unsigned int available_cpus(void)
+unsigned int thread_pool_count(unsigned int threads)
 {
 	cpu_set_t set;
 
+	if (threads)
+		return threads;
 	if (sched_getaffinity(0, sizeof(set), &set) < 0)
 		return 1;
 	return (unsigned int)CPU_COUNT(&set);
@@ -83,8 +87,7 @@ int thread_pool_create(unsigned int threads, struct thread_pool **result, struct
 {
 	struct thread_pool *pool;
 
-	if (threads == 0)
-		threads = available_cpus();
+	threads = thread_pool_count(threads);
 	if (threads > THREAD_POOL_MAX)
 		return error_set(err, -EINVAL, "%u threads: at most %d are possible", threads,
 				 THREAD_POOL_MAX);
@@ -95,12 +98,12 @@ int thread_pool_create(unsigned int threads, struct thread_pool **result, struct
 	pthread_cond_init(&pool->work_ready, NULL);
 	pthread_cond_init(&pool->work_done, NULL);
 	while (pool->n_threads < threads - 1) {
-		int ret = pthread_create(&pool->threads[pool->n_threads], NULL, pool_thread, pool);
+		int ret = thread_start(&pool->threads[pool->n_threads], pool_thread, pool);
 
-		if (ret) {
+		if (ret < 0) {
 			thread_pool_destroy(pool);
-			return error_set(err, -ret, "cannot start %u threads: %s", threads,
-					 strerror(ret));
+			return error_set(err, ret, "cannot start %u threads: %s", threads,
+					 strerror(-ret));
 		}
 		pool->n_threads++;
 	}

@@ -21,6 +21,9 @@ struct thread_pool;
  */
 int thread_pool_create(unsigned int threads, struct thread_pool **pool, struct error *err);
 
+/* How many that are: `threads`, or one per CPU of this process for 0. */
+unsigned int thread_pool_count(unsigned int threads);
+
 /* Wait for the threads to end, then free. NULL is allowed. */
 void thread_pool_destroy(struct thread_pool *pool);
 

@@ -65,6 +65,7 @@ enum option_kind {
 	OPTION_STRINGS, /* struct string_list */
 	OPTION_U32, /* uint32_t */
 	OPTION_U64, /* uint64_t */
+	OPTION_BYTES, /* uint64_t, as base/byte_size.h reads it */
 	OPTION_REAL, /* double */
 };
 
@@ -107,6 +108,9 @@ int print_json(json_t *object, struct error *err);
 
 /* Flush stdout; a full disk or a closed pipe shows here. */
 int finish_output(struct error *err);
+
+/* A JSON number, or null for one that is too large for JSON. */
+json_t *json_u64(uint64_t value);
 
 /* A JSON array of unsigned numbers. */
 json_t *json_u32s(const uint32_t *values, size_t count);

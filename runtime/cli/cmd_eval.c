@@ -41,7 +41,7 @@ static json_t *layer_shares(const struct usage *usage, bool dense)
 static json_t *eval_json(const struct engine *engine, const struct perplexity *result, bool dense)
 {
 	const struct usage *usage = engine->usage;
-	json_t *object = json_pack("{s:f, s:f, s:I, s:f, s:f, s:o, s:s, s:{s:o}}",
+	json_t *object = json_pack("{s:f, s:f, s:I, s:f, s:f, s:o, s:s, s:{s:o}, s:o}",
 		"perplexity", result->perplexity,
 		"nll", result->nll,
 		"tokens", (json_int_t)result->n_tokens,
@@ -49,7 +49,8 @@ static json_t *eval_json(const struct engine *engine, const struct perplexity *r
 		"ffn_wanted_share", usage_wanted_share(usage),
 		"layers", layer_shares(usage, dense),
 		"kernels", session_kernels(engine->session),
-		"io", "device", engine_device_json(engine));
+		"io", "device", engine_device_json(engine),
+		"memory", engine_memory_json(engine));
 
 	if (!dense)
 		json_object_set_new(object, "predictor", json_pack("{s:f, s:f, s:i, s:I}",
@@ -76,6 +77,10 @@ static void show(const struct engine *engine, const struct perplexity *result, b
 
 static int eval_model(const char *path, const struct eval_options *options, struct error *err)
 {
+	struct engine_work work = {
+		.mode = options->dense ? SESSION_DENSE : SESSION_MEASURE,
+		.max_tokens = options->context,
+	};
 	struct progress_bar bar;
 	struct perplexity result;
 	struct engine engine;
@@ -83,14 +88,15 @@ static int eval_model(const char *path, const struct eval_options *options, stru
 	size_t n_ids;
 	int ret;
 
-	ret = engine_load(path, &engine, err);
+	ret = engine_open(path, &engine, err);
 	if (ret == 0)
 		ret = engine_encode_files(engine.model->tokenizer, &options->texts, &ids, &n_ids,
 					  err);
-	if (ret == 0)
-		ret = engine_start(&engine, &options->engine,
-				   options->dense ? SESSION_DENSE : SESSION_MEASURE,
-				   options->context, err);
+	if (ret < 0)
+		goto out;
+	work.bytes = perplexity_bytes(engine.model->config.n_vocab,
+				      engine.model->config.n_context);
+	ret = engine_start(&engine, &options->engine, &work, err);
 	if (ret < 0)
 		goto out;
 	progress_begin(&bar, "eval");

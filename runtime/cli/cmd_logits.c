@@ -14,6 +14,8 @@
 
 /* Logits shown to people; --json has all. */
 #define SHOWN 10
+/* Of JSON, or of a list to be sorted, for each logit. */
+#define BYTES_OF_LOGIT 64
 
 struct logits_options {
 	struct engine_options engine;
@@ -51,13 +53,17 @@ static int parse_ids(const char *text, uint32_t **ids, size_t *count, struct err
 	return 0;
 }
 
-static json_t *logits_json(const float *logits, uint32_t n, const uint32_t *ids, size_t n_ids)
+static json_t *logits_json(const struct engine *engine, const float *logits, const uint32_t *ids,
+			   size_t n_ids)
 {
 	json_t *array = json_array();
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < engine->model->config.n_vocab; i++)
 		json_array_append_new(array, json_real(logits[i]));
-	return json_pack("{s:o, s:o}", "logits", array, "ids", json_u32s(ids, n_ids));
+	return json_pack("{s:o, s:o, s:o}",
+		"logits", array,
+		"ids", json_u32s(ids, n_ids),
+		"memory", engine_memory_json(engine));
 }
 
 struct ranked {
@@ -114,6 +120,10 @@ static int compute(struct engine *engine, const struct logits_options *options, 
 		   size_t *n_ids, float **logits, struct error *err)
 {
 	const struct model_config *config = &engine->model->config;
+	struct engine_work work = {
+		.mode = options->sparse ? SESSION_SPARSE : SESSION_DENSE,
+		.bytes = (uint64_t)config->n_vocab * BYTES_OF_LOGIT,
+	};
 	int ret;
 
 	if (options->ids)
@@ -128,8 +138,8 @@ static int compute(struct engine *engine, const struct logits_options *options, 
 	*logits = malloc(config->n_vocab * sizeof(**logits));
 	if (!*logits)
 		return error_no_memory(err, "logits");
-	ret = engine_start(engine, &options->engine,
-			   options->sparse ? SESSION_SPARSE : SESSION_DENSE, (uint32_t)*n_ids, err);
+	work.max_tokens = (uint32_t)*n_ids;
+	ret = engine_start(engine, &options->engine, &work, err);
 	if (ret == 0)
 		ret = generate_prompt(engine->session, *ids, *n_ids, err);
 	if (ret < 0)
@@ -146,14 +156,13 @@ static int print_logits(const char *path, const struct logits_options *options, 
 	size_t n_ids;
 	int ret;
 
-	ret = engine_load(path, &engine, err);
+	ret = engine_open(path, &engine, err);
 	if (ret == 0)
 		ret = compute(&engine, options, &ids, &n_ids, &logits, err);
 	if (ret < 0)
 		goto out;
 	if (options->json)
-		ret = print_json(logits_json(logits, engine.model->config.n_vocab, ids, n_ids),
-				 err);
+		ret = print_json(logits_json(&engine, logits, ids, n_ids), err);
 	else
 		ret = show_best(logits, engine.model, err);
 out:

@@ -93,8 +93,8 @@ static json_t *run_json(const struct run *run, const struct bundle_store_stats *
 	char *text = made_text(run, &length);
 	json_t *object;
 
-	object = json_pack("{s:o, s:s%, s:o, s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:i, s:I, s:I, "
-			   "s:b}",
+	object = json_pack("{s:o, s:s%, s:o, s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:i, s:I, s:o, "
+			   "s:I, s:b}",
 		"tokens", json_u32s(run->made, run->n_made),
 		"text", text ? text : "", length,
 		"prompt_tokens", json_u32s(run->prompt, run->n_prompt),
@@ -109,13 +109,14 @@ static json_t *run_json(const struct run *run, const struct bundle_store_stats *
 		"dram_bytes", (json_int_t)(engine->model->resident_bytes +
 					   session_memory(engine->session) +
 					   bundle_store_memory(session_store(engine->session))),
+		"memory", engine_memory_json(engine),
 		"seed", (json_int_t)run->options->seed,
 		"dense", run->options->dense);
 	free(text);
 	return object;
 }
 
-/* One line for people, on stderr so that stdout is the text alone. */
+/* For people, on stderr so that stdout is the text alone. */
 static void show_summary(const struct run *run, const struct bundle_store_stats *stats)
 {
 	double tokens = (double)run->engine.usage->n_tokens;
@@ -129,6 +130,8 @@ static void show_summary(const struct run *run, const struct bundle_store_stats 
 		human_bytes((uint64_t)((double)stats->bytes / tokens), bytes),
 		(double)stats->wait_ns * 1e-6 / tokens,
 		bundle_store_describe(session_store(run->engine.session)));
+	if (run->options->engine.memory != ENGINE_NO_BUDGET)
+		engine_show_memory(&run->engine);
 }
 
 static int generate(struct run *run, struct error *err)
@@ -163,15 +166,19 @@ static int generate(struct run *run, struct error *err)
 	return ret;
 }
 
-/* Load, encode the prompt, and make room for it and the tokens to come. */
+/* Of text and JSON that is made of a token: its number, and what it stands for. */
+#define BYTES_OF_TOKEN 256
+
+/* Open, encode the prompt, and make room for it and the tokens to come. */
 static int prepare(struct run *run, const char *path, struct error *err)
 {
 	const struct run_options *options = run->options;
 	struct engine *engine = &run->engine;
+	struct engine_work work = { .mode = options->dense ? SESSION_DENSE : SESSION_SPARSE };
 	size_t room;
 	int ret;
 
-	ret = engine_load(path, engine, err);
+	ret = engine_open(path, engine, err);
 	if (ret == 0)
 		ret = engine_encode(engine->model, options->prompt, true, &run->prompt,
 				    &run->n_prompt, err);
@@ -186,8 +193,10 @@ static int prepare(struct run *run, const char *path, struct error *err)
 	run->made = malloc((room + 1) * sizeof(run->made[0]));
 	if (!run->made)
 		return error_no_memory(err, "tokens");
-	return engine_start(engine, &options->engine,
-			    options->dense ? SESSION_DENSE : SESSION_SPARSE, (uint32_t)room, err);
+	work.max_tokens = (uint32_t)room;
+	work.bytes = generate_bytes(engine->model->config.n_vocab) +
+		     (uint64_t)room * BYTES_OF_TOKEN;
+	return engine_start(engine, &options->engine, &work, err);
 }
 
 static int run_model(const char *path, const struct run_options *options, struct error *err)

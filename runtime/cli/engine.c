@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/proc_memory.h"
 #include "base/thread_pool.h"
 #include "storage/cache.h"
 #include "storage/device_identity.h"
@@ -15,12 +16,14 @@
 
 /* A text to learn from or to measure on; beyond this it is surely the wrong file. */
 #define MAX_TEXT_BYTES ((size_t)1 << 32)
+#define DEFAULT_CACHE_RATIO 0.05
 
 struct engine_options engine_defaults(void)
 {
 	return (struct engine_options){
 		.io = "auto",
-		.cache_ratio = 0.05,
+		.cache_ratio = ENGINE_CACHE_BY_DEFAULT,
+		.memory = ENGINE_NO_BUDGET,
 		.cache_policy = CACHE_DEFAULT_POLICY,
 		.gap_bytes = ENGINE_GAP_BY_COST,
 		.device_cost = "fixed",
@@ -33,6 +36,8 @@ size_t engine_add_specs(struct engine_options *options, struct option_spec *spec
 		"SOURCE: auto, uring, mmap or pread (auto)" };
 	specs[n++] = (struct option_spec){ "cache-ratio", 0, OPTION_REAL, &options->cache_ratio,
 		"R: share of all bundles kept in DRAM, 0 to 1 (0.05)" };
+	specs[n++] = (struct option_spec){ "memory", 0, OPTION_BYTES, &options->memory,
+		"BYTES: stay within this (K, M, G); what is left over is for bundles" };
 	specs[n++] = (struct option_spec){ "cache-policy", 0, OPTION_STRING, &options->cache_policy,
 		"NAME: clock, lru, layer-lru, s3-fifo, linked or forecast (" CACHE_DEFAULT_POLICY ")" };
 	specs[n++] = (struct option_spec){ "cache-hot", 0, OPTION_REAL, &options->cache_hot,
@@ -65,7 +70,8 @@ int engine_check(const struct command *command, const struct engine_options *opt
 	if (!known)
 		return usage_error(command, "--io %s: has to be auto, uring, mmap or pread",
 				   options->io);
-	if (!(options->cache_ratio >= 0 && options->cache_ratio <= 1))
+	if (!isnan(options->cache_ratio) &&
+	    !(options->cache_ratio >= 0 && options->cache_ratio <= 1))
 		return usage_error(command, "--cache-ratio %g: has to be from 0 to 1",
 				   options->cache_ratio);
 	if (!cache_policy_is_known(options->cache_policy))
@@ -96,7 +102,8 @@ struct bundle_store_options engine_store_options(const struct engine_options *op
 
 	return (struct bundle_store_options){
 		.source = options->io,
-		.cache_ratio = options->cache_ratio,
+		.cache_ratio = isnan(options->cache_ratio) ? DEFAULT_CACHE_RATIO :
+							     options->cache_ratio,
 		.cache_policy = options->cache_policy,
 		.hot_share = options->cache_hot,
 		.queue_depth = options->queue_depth,
@@ -124,29 +131,53 @@ static void find_cost(const char *path, struct engine *engine)
 	free(table);
 }
 
-int engine_load(const char *path, struct engine *engine, struct error *err)
+int engine_open(const char *path, struct engine *engine, struct error *err)
 {
 	int ret;
 
 	memset(engine, 0, sizeof(*engine));
-	ret = model_load(path, &engine->model, err);
+	ret = model_open(path, &engine->model, err);
 	if (ret == 0)
 		find_cost(path, engine);
 	return ret;
 }
 
+/* Within the budget, if there is one. */
+static int plan_memory(struct engine *engine, const struct engine_options *options,
+		       uint64_t work_bytes, struct session_options *session_options,
+		       struct error *err)
+{
+	struct memory_budget budget = {
+		.bytes = options->memory,
+		.keep_cache_ratio = !isnan(options->cache_ratio),
+	};
+	struct memory_base base = { .caller_bytes = work_bytes };
+
+	/* Where the kernel does not tell, there are only the allowances to go by. */
+	proc_memory_read(&base.now);
+	engine->budget = options->memory;
+	if (options->memory == ENGINE_NO_BUDGET)
+		return memory_plan(engine->model, session_options, &base, &engine->planned, err);
+	return memory_fit(engine->model, &budget, &base, session_options, &engine->planned, err);
+}
+
 int engine_start(struct engine *engine, const struct engine_options *options,
-		 enum session_mode mode, uint32_t max_tokens, struct error *err)
+		 const struct engine_work *work, struct error *err)
 {
 	struct session_options session_options = {
-		.mode = mode,
+		.mode = work->mode,
 		.threads = options->threads,
-		.max_tokens = max_tokens,
+		.max_tokens = work->max_tokens,
 		.max_batch = options->batch,
 		.store = engine_store_options(options, engine->cost),
 	};
 	int ret;
 
+	ret = plan_memory(engine, options, work->bytes, &session_options, err);
+	if (ret == 0)
+		ret = model_load_weights(engine->model, err);
+	if (ret < 0)
+		return ret;
 	ret = session_open(engine->model, &session_options, &engine->session, err);
 	if (ret == 0)
 		ret = usage_create(&engine->model->config, &engine->usage, err);
@@ -254,6 +285,59 @@ json_t *engine_device_json(const struct engine *engine)
 		"b_us_per_mib", cost.b_us_per_mib,
 		"gap_bytes", (json_int_t)gap_bytes,
 		"source", source);
+}
+
+static uint64_t cached_bundles(const struct engine *engine)
+{
+	return engine->planned.cache / model_bundle_stride(&engine->model->config);
+}
+
+static double cached_share(const struct engine *engine)
+{
+	const struct model_config *config = &engine->model->config;
+
+	return per((double)cached_bundles(engine), (double)config->n_layers * config->n_ffn);
+}
+
+json_t *engine_memory_json(const struct engine *engine)
+{
+	const struct memory_parts *planned = &engine->planned;
+	struct proc_memory now;
+
+	proc_memory_read(&now);
+	return json_pack("{s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}, s:i, s:o, s:f, "
+			 "s:o}",
+		"budget_bytes", json_u64(engine->budget),
+		"planned_bytes", json_u64(memory_parts_sum(planned)),
+		"planned",
+		"program", json_u64(planned->program),
+		"weights", json_u64(planned->weights),
+		"keys_values", json_u64(planned->keys_values),
+		"scratch", json_u64(planned->scratch),
+		"staging", json_u64(planned->staging),
+		"cache", json_u64(planned->cache),
+		"cache_tables", json_u64(planned->tables),
+		"kernel", json_u64(planned->kernel),
+		"batch", (int)session_max_batch(engine->session),
+		"cache_bundles", json_u64(cached_bundles(engine)),
+		"cache_ratio", cached_share(engine),
+		"peak_bytes", json_u64(now.peak_bytes));
+}
+
+void engine_show_memory(const struct engine *engine)
+{
+	const struct memory_parts *planned = &engine->planned;
+	char budget[HUMAN_SIZE], cache[HUMAN_SIZE], staging[HUMAN_SIZE], peak[HUMAN_SIZE];
+	struct proc_memory now;
+
+	proc_memory_read(&now);
+	fprintf(stderr,
+		"memory: %s at most, %s allowed; cache of %s (%llu bundles, %.1f %% of all), "
+		"%s of staging, batches of %u\n",
+		human_bytes(now.peak_bytes, peak), human_bytes(engine->budget, budget),
+		human_bytes(planned->cache, cache), (unsigned long long)cached_bundles(engine),
+		100 * cached_share(engine), human_bytes(planned->staging, staging),
+		session_max_batch(engine->session));
 }
 
 json_t *engine_io_json(const struct engine *engine, const struct bundle_store_stats *stats)

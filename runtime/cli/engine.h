@@ -3,14 +3,18 @@
 #ifndef COLINK_CLI_ENGINE_H
 #define COLINK_CLI_ENGINE_H
 
+#include <math.h>
+
 #include "base/proc_io.h"
 #include "cli/cli.h"
+#include "infer/memory_budget.h"
 #include "infer/session.h"
 #include "infer/usage.h"
 
 struct engine_options {
 	const char *io;
-	double cache_ratio;
+	double cache_ratio; /* or ENGINE_CACHE_BY_DEFAULT */
+	uint64_t memory; /* budget in bytes, or ENGINE_NO_BUDGET */
 	const char *cache_policy;
 	double cache_hot; /* share of the cache */
 	uint32_t threads;
@@ -22,6 +26,9 @@ struct engine_options {
 
 /* No gap was given: it is the break-even of the device cost. */
 #define ENGINE_GAP_BY_COST UINT64_MAX
+/* No ratio was given (which cannot be NaN): what the budget leaves, or 5 % without one. */
+#define ENGINE_CACHE_BY_DEFAULT ((double)NAN)
+#define ENGINE_NO_BUDGET UINT64_MAX
 
 /*
  * Defaults: io auto, 5 % of the bundles in DRAM, by the default policy, gaps up to the device
@@ -31,7 +38,7 @@ struct engine_options engine_defaults(void);
 
 /* Append the specs of these options to `specs`; returns the new count. */
 size_t engine_add_specs(struct engine_options *options, struct option_spec *specs, size_t n);
-#define ENGINE_SPECS 9 /* how many that are */
+#define ENGINE_SPECS 10 /* how many that are */
 
 /* -1, or EXIT_USAGE after one line on what is wrong. */
 int engine_check(const struct command *command, const struct engine_options *options);
@@ -47,15 +54,25 @@ struct engine {
 	struct model *model;
 	struct session *session;
 	struct usage *usage;
+	uint64_t budget; /* or ENGINE_NO_BUDGET */
+	struct memory_parts planned;
+};
+
+/* What a command is going to do with a model. */
+struct engine_work {
+	enum session_mode mode;
+	uint32_t max_tokens; /* as in struct session_options */
+	uint64_t bytes; /* of DRAM that it will take besides the session */
 };
 
 /*
- * First load the model, and see what is known of its device; then open a session that counts
- * its usage; in the end, close. Results of no use are told on stderr, and ignored.
+ * First open the model, whose config and tokenizer may then be used, and see what is known of
+ * its device; then load the weights, if they fit into the budget, and open a session that
+ * counts its usage; in the end, close. Results of no use are told on stderr, and ignored.
  */
-int engine_load(const char *path, struct engine *engine, struct error *err);
+int engine_open(const char *path, struct engine *engine, struct error *err);
 int engine_start(struct engine *engine, const struct engine_options *options,
-		 enum session_mode mode, uint32_t max_tokens, struct error *err);
+		 const struct engine_work *work, struct error *err);
 void engine_close(struct engine *engine);
 
 /* A text of the user as token ids; refused when it has none. The caller frees *ids. */
@@ -71,6 +88,15 @@ int engine_encode_files(const struct tokenizer *tokenizer, const struct string_l
  * is what /proc/self/io counted for the whole process in the same time.
  */
 json_t *engine_io_json(const struct engine *engine, const struct bundle_store_stats *stats);
+
+/*
+ * "memory": {...}: the budget, what was planned to stay within it, and the most that the
+ * process has had up to now: call it late.
+ */
+json_t *engine_memory_json(const struct engine *engine);
+
+/* The same in one line for people, on stderr. */
+void engine_show_memory(const struct engine *engine);
 
 /* "device": {...}: by which cost reads were planned in the end. */
 json_t *engine_device_json(const struct engine *engine);

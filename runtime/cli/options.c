@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/byte_size.h"
+
 #define MAX_SPECS 32
 
 int usage_error(const struct command *command, const char *format, ...)
@@ -91,10 +93,21 @@ static bool store_value(const struct option_spec *spec, const char *text)
 	case OPTION_U64:
 		/* JSON output has signed numbers. */
 		return parse_unsigned(text, INT64_MAX, spec->value);
+	case OPTION_BYTES:
+		return byte_size_parse(text, spec->value);
 	case OPTION_REAL:
 		return parse_real(text, spec->value);
 	}
 	return false;
+}
+
+static int refuse_value(const struct command *command, const struct option_spec *spec,
+			const char *text)
+{
+	const char *what = spec->kind == OPTION_BYTES ?
+				   "size in bytes (K, M or G may follow: 512M)" : "number";
+
+	return usage_error(command, "--%s: '%s' is not a valid %s", spec->name, text, what);
 }
 
 static const struct option_spec *by_letter(const struct option_spec *specs, size_t n, int letter)
@@ -153,8 +166,7 @@ int options_parse_any(const struct command *command, const struct option_spec *s
 		}
 		spec = c ? by_letter(specs, n_specs, c) : &specs[index];
 		if (!store_value(spec, optarg))
-			return usage_error(command, "--%s: '%s' is not a valid number", spec->name,
-					   optarg);
+			return refuse_value(command, spec, optarg);
 	}
 	*positional = argv + optind;
 	*n_positional = (size_t)(argc - optind);

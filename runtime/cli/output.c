@@ -36,6 +36,11 @@ int print_json(json_t *object, struct error *err)
 	return finish_output(err);
 }
 
+json_t *json_u64(uint64_t value)
+{
+	return value <= INT64_MAX ? json_integer((json_int_t)value) : json_null();
+}
+
 json_t *json_u32s(const uint32_t *values, size_t count)
 {
 	json_t *array = json_array();

@@ -28,13 +28,18 @@ struct tile {
 	float *activations; /* (n_tokens, TILE_SLOTS) */
 };
 
+uint64_t ffn_scratch_bytes(size_t max_tokens)
+{
+	return max_tokens * TILE_SLOTS * sizeof(float);
+}
+
 int ffn_scratch_create(size_t max_tokens, struct ffn_scratch **result, struct error *err)
 {
 	struct ffn_scratch *scratch = malloc(sizeof(*scratch));
 
 	if (!scratch)
 		return error_no_memory(err, "activations");
-	scratch->activations = malloc(max_tokens * TILE_SLOTS * sizeof(float));
+	scratch->activations = malloc(ffn_scratch_bytes(max_tokens));
 	if (!scratch->activations) {
 		free(scratch);
 		return error_no_memory(err, "activations");

@@ -48,6 +48,7 @@ struct ffn_batch {
 struct ffn_scratch;
 int ffn_scratch_create(size_t max_tokens, struct ffn_scratch **scratch, struct error *err);
 void ffn_scratch_destroy(struct ffn_scratch *scratch);
+uint64_t ffn_scratch_bytes(size_t max_tokens);
 
 /* Add one window's slots. Windows of a layer come in ascending order. */
 void ffn_window(const struct compute *compute, const struct ffn_batch *batch,

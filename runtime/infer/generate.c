@@ -21,6 +21,11 @@ int generate_prompt(struct session *session, const uint32_t *ids, size_t n_ids, 
 	return ret;
 }
 
+uint64_t generate_bytes(uint32_t n_vocab)
+{
+	return n_vocab * (uint64_t)sizeof(float) + sampler_bytes(n_vocab);
+}
+
 int generate_tokens(struct session *session, uint32_t n_vocab,
 		    const struct generate_options *options, uint32_t *ids, uint32_t *n_made,
 		    struct error *err)

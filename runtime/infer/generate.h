@@ -31,4 +31,7 @@ int generate_tokens(struct session *session, uint32_t n_vocab,
 		    const struct generate_options *options, uint32_t *ids, uint32_t *n_made,
 		    struct error *err);
 
+/* Bytes of DRAM that generate_tokens() takes besides the session, at most. */
+uint64_t generate_bytes(uint32_t n_vocab);
+
 #endif

@@ -88,6 +88,16 @@ static int check_neurons(const struct model *model, struct error *err)
 	return ret;
 }
 
+uint64_t model_weights_bytes(const struct model_file *file)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < file->layout.n_tensors; i++)
+		if (is_resident(&file->layout.tensors[i]))
+			bytes += aligned_bytes(&file->layout.tensors[i]);
+	return bytes;
+}
+
 static int load_resident(struct model *model, struct error *err)
 {
 	const struct model_layout *layout = &model->file->layout;
@@ -95,9 +105,7 @@ static int load_resident(struct model *model, struct error *err)
 	char *next;
 	int ret;
 
-	for (size_t i = 0; i < layout->n_tensors; i++)
-		if (is_resident(&layout->tensors[i]))
-			model->resident_bytes += aligned_bytes(&layout->tensors[i]);
+	model->resident_bytes = model_weights_bytes(model->file);
 	model->memory = aligned_alloc(64, model->resident_bytes);
 	if (!model->memory)
 		return error_no_memory(err, "the resident weights");
@@ -135,7 +143,7 @@ static int load_tokenizer(struct model *model, struct error *err)
 	return ret;
 }
 
-int model_load(const char *path, struct model **result, struct error *err)
+int model_open(const char *path, struct model **result, struct error *err)
 {
 	struct model *model = calloc(1, sizeof(*model));
 	int ret;
@@ -152,16 +160,34 @@ int model_load(const char *path, struct model **result, struct error *err)
 		goto fail;
 	}
 	ret = load_tokenizer(model, err);
-	if (ret == 0)
-		ret = load_resident(model, err);
-	if (ret == 0)
-		ret = check_neurons(model, err);
 	if (ret < 0)
 		goto fail;
 	*result = model;
 	return 0;
 fail:
 	model_unload(model);
+	return ret;
+}
+
+int model_load_weights(struct model *model, struct error *err)
+{
+	int ret = load_resident(model, err);
+
+	return ret == 0 ? check_neurons(model, err) : ret;
+}
+
+int model_load(const char *path, struct model **result, struct error *err)
+{
+	struct model *model;
+	int ret = model_open(path, &model, err);
+
+	if (ret < 0)
+		return ret;
+	ret = model_load_weights(model, err);
+	if (ret < 0)
+		model_unload(model);
+	else
+		*result = model;
 	return ret;
 }
 

@@ -50,7 +50,7 @@ struct model {
 	const float *output_norm_bias;
 	const uint16_t *output; /* (n_vocab, d_embed); the token embedding when tied */
 	struct layer_weights *layers; /* (n_layers) */
-	uint64_t resident_bytes;
+	uint64_t resident_bytes; /* model_weights_bytes() */
 	uint64_t predictor_bytes; /* of these, for predictors */
 	void *memory; /* behind all of the above */
 };
@@ -58,5 +58,16 @@ struct model {
 /* The caller calls model_unload(). */
 int model_load(const char *path, struct model **model, struct error *err);
 void model_unload(struct model *model);
+
+/*
+ * The same in two steps: model_open() reads header and vocabulary, and checks them, so that
+ * file, config and tokenizer can be used; model_load_weights() does the rest. In between it
+ * can be seen whether the weights fit.
+ */
+int model_open(const char *path, struct model **model, struct error *err);
+int model_load_weights(struct model *model, struct error *err);
+
+/* Bytes of DRAM for the weights of a file. */
+uint64_t model_weights_bytes(const struct model_file *file);
 
 #endif

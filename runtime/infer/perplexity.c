@@ -66,6 +66,16 @@ static int piece_nll(struct session *session, const struct model *model, const u
 	return ret;
 }
 
+static uint64_t logits_bytes(uint32_t n_vocab)
+{
+	return LOGITS_BLOCK * (uint64_t)n_vocab * sizeof(float);
+}
+
+uint64_t perplexity_bytes(uint32_t n_vocab, uint32_t context)
+{
+	return logits_bytes(n_vocab) + context * (uint64_t)sizeof(uint32_t);
+}
+
 int perplexity_measure(struct session *session, const struct model *model, const uint32_t *ids,
 		       size_t n_ids, uint32_t context, struct progress *progress,
 		       struct perplexity *result, struct error *err)
@@ -86,7 +96,7 @@ int perplexity_measure(struct session *session, const struct model *model, const
 	if (tokenizer_bos(model->tokenizer) == TOKEN_NONE)
 		return error_set(err, -EINVAL, "the vocabulary has no token to begin a text with");
 	inputs = malloc(context * sizeof(*inputs));
-	logits = malloc((size_t)LOGITS_BLOCK * model->config.n_vocab * sizeof(*logits));
+	logits = malloc(logits_bytes(model->config.n_vocab));
 	if (!inputs || !logits)
 		ret = error_no_memory(err, "logits");
 	for (size_t done = 0; done < n_ids && ret == 0;) {

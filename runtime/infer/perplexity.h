@@ -28,4 +28,7 @@ int perplexity_measure(struct session *session, const struct model *model, const
 		       size_t n_ids, uint32_t context, struct progress *progress,
 		       struct perplexity *result, struct error *err);
 
+/* Bytes of DRAM that this takes besides the session, in windows of `context` tokens. */
+uint64_t perplexity_bytes(uint32_t n_vocab, uint32_t context);
+
 #endif

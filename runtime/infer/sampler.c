@@ -19,6 +19,12 @@ struct sampler {
 	struct candidate *candidates; /* (n_vocab) */
 };
 
+/* Twice: qsort() may copy what it sorts. */
+uint64_t sampler_bytes(uint32_t n_vocab)
+{
+	return 2 * (uint64_t)n_vocab * sizeof(struct candidate);
+}
+
 int sampler_create(const struct sampler_options *options, uint32_t n_vocab,
 		   struct sampler **result, struct error *err)
 {

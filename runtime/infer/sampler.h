@@ -24,6 +24,9 @@ int sampler_create(const struct sampler_options *options, uint32_t n_vocab,
 		   struct sampler **sampler, struct error *err);
 void sampler_destroy(struct sampler *sampler);
 
+/* Bytes of DRAM that a sampler takes, at most. */
+uint64_t sampler_bytes(uint32_t n_vocab);
+
 /* Of equal logits the lower id wins. `logits` is (n_vocab), all finite. */
 uint32_t sampler_pick(struct sampler *sampler, const float *logits);
 

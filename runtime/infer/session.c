@@ -6,13 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/amount.h"
 #include "base/bits.h"
 #include "infer/attention.h"
 #include "infer/ffn.h"
 #include "infer/predict.h"
 #include "infer/rope.h"
-
-#define DEFAULT_BATCH 256
 
 struct session {
 	const struct model *model;
@@ -27,7 +26,6 @@ struct session {
 
 	/* B: max_batch, P: max_tokens, d: d_model, kv: model_kv_width(), W: bits_words(n_ffn) */
 	float *memory; /* behind all the floats below */
-	uint64_t memory_bytes;
 	float *keys; /* (n_layers, P, kv); as turned, where positions are rotary */
 	float *values; /* (n_layers, P, kv) */
 	float *x; /* (B, d): the residual stream */
@@ -46,11 +44,11 @@ struct session {
 };
 
 /* `count` floats after those already used; NULL while only the size is asked for. */
-static float *take(float *base, size_t *used, size_t count)
+static float *take(float *base, uint64_t *used, uint64_t count)
 {
 	float *taken = base ? base + *used : NULL;
 
-	*used += (count + 15) / 16 * 16; /* 64-byte steps */
+	*used = amount_sum(*used, amount_round_up(count, 16)); /* 64-byte steps */
 	return taken;
 }
 
@@ -59,42 +57,66 @@ static bool has_rotary_positions(const struct model_config *config)
 	return config->rope_theta > 0;
 }
 
-/* Called twice: with base NULL for the size, then to place the arrays. Returns floats used. */
-static size_t place_arrays(struct session *session, float *base)
+/* Floats of keys, and of values. */
+static uint64_t positions_size(const struct session *session)
 {
 	const struct model_config *config = &session->model->config;
-	size_t batch = session->max_batch, d = config->d_model;
-	size_t cache = (size_t)config->n_layers * session->max_tokens * model_kv_width(config);
-	size_t turns = has_rotary_positions(config) ? batch * model_head_width(config) : 0;
-	size_t used = 0;
+	uint64_t of_layer = (uint64_t)session->max_tokens * model_kv_width(config);
 
-	session->keys = take(base, &used, cache);
-	session->values = take(base, &used, cache);
+	return amount_round_up(amount_product(config->n_layers, of_layer), 16);
+}
+
+/* Called twice: with base NULL for the size, then to place the arrays. Returns floats used. */
+static uint64_t place_arrays(struct session *session, float *base)
+{
+	const struct model_config *config = &session->model->config;
+	uint64_t batch = session->max_batch, d = config->d_model;
+	uint64_t turns = has_rotary_positions(config) ? batch * model_head_width(config) : 0;
+	uint64_t scores = amount_product(batch * config->n_heads, session->max_tokens);
+	uint64_t used = 0;
+
+	session->keys = take(base, &used, positions_size(session));
+	session->values = take(base, &used, positions_size(session));
 	session->x = take(base, &used, batch * d);
 	session->normed = take(base, &used, batch * d);
 	session->queries = take(base, &used, batch * d);
 	session->mixed = take(base, &used, batch * d);
 	session->embedded = take(base, &used, batch * config->d_embed);
 	session->turns = take(base, &used, turns);
-	session->scores = take(base, &used, batch * config->n_heads * session->max_tokens);
+	session->scores = take(base, &used, scores);
 	session->predictor_scratch = take(base, &used, predict_scratch_size(config, batch));
 	return used;
 }
 
+static uint64_t floats_bytes(struct session *session)
+{
+	return amount_product(place_arrays(session, NULL), sizeof(float));
+}
+
+/* Words of one set for each token of a batch. */
+static uint64_t set_words(const struct session *session)
+{
+	return (uint64_t)session->max_batch * bits_words(session->model->config.n_ffn);
+}
+
+static uint64_t bits_bytes(const struct session *session)
+{
+	uint64_t words = 3 * set_words(session) + bits_words(session->model->config.n_ffn);
+
+	return words * sizeof(session->bits[0]);
+}
+
 static int allocate(struct session *session, struct error *err)
 {
-	size_t words = bits_words(session->model->config.n_ffn);
-	size_t set = session->max_batch * words;
+	uint64_t bytes = floats_bytes(session), set = set_words(session);
 
-	session->memory_bytes = place_arrays(session, NULL) * sizeof(float);
-	session->memory = aligned_alloc(64, session->memory_bytes);
-	session->bits = calloc(3 * set + words, sizeof(session->bits[0]));
+	session->memory = bytes <= PTRDIFF_MAX ? aligned_alloc(64, bytes) : NULL;
+	session->bits = calloc(1, bits_bytes(session));
 	if (!session->memory || !session->bits)
 		return error_set(err, -ENOMEM,
 				 "out of memory: %llu MiB for keys and values of %u tokens "
 				 "and scratch; ask for fewer tokens",
-				 (unsigned long long)session->memory_bytes >> 20,
-				 session->max_tokens);
+				 (unsigned long long)bytes >> 20, session->max_tokens);
 	place_arrays(session, session->memory);
 	session->wanted[0] = session->bits;
 	session->wanted[1] = session->bits + set;
@@ -103,11 +125,16 @@ static int allocate(struct session *session, struct error *err)
 	return ffn_scratch_create(session->max_batch, &session->ffn_scratch, err);
 }
 
+static uint64_t frequencies_bytes(const struct model_config *config)
+{
+	return (uint64_t)config->n_layers * config->n_ffn * sizeof(float);
+}
+
 /* How often each bundle fires, by the file's hints, (n_layers, n_ffn); the caller frees it. */
 static int read_frequencies(const struct model_file *file, float **result, struct error *err)
 {
 	size_t n = file->config.n_ffn;
-	float *frequency = malloc(file->config.n_layers * n * sizeof(*frequency));
+	float *frequency = malloc(frequencies_bytes(&file->config));
 	int ret = 0;
 
 	if (!frequency)
@@ -122,19 +149,26 @@ static int read_frequencies(const struct model_file *file, float **result, struc
 	return ret;
 }
 
+struct bundle_geometry session_geometry(const struct model *model)
+{
+	const struct model_config *config = &model->config;
+
+	return (struct bundle_geometry){
+		.n_layers = config->n_layers,
+		.slots = config->n_ffn,
+		.stride = model_bundle_stride(config),
+		.offsets = model->file->bundle_offsets,
+	};
+}
+
 static int open_store(struct session *session, const struct bundle_store_options *options,
 		      struct error *err)
 {
 	const struct model_file *file = session->model->file;
+	struct bundle_geometry geometry = session_geometry(session->model);
 	struct bundle_store_options with_hints = *options;
 	float *frequency = NULL;
 	int ret = 0;
-	struct bundle_geometry geometry = {
-		.n_layers = file->config.n_layers,
-		.slots = file->config.n_ffn,
-		.stride = model_bundle_stride(&file->config),
-		.offsets = file->bundle_offsets,
-	};
 
 	if (options->cache_ratio > 0)
 		ret = read_frequencies(file, &frequency, err);
@@ -145,6 +179,51 @@ static int open_store(struct session *session, const struct bundle_store_options
 				err);
 	free(frequency);
 	return ret;
+}
+
+uint32_t session_planned_tokens(const struct model *model, const struct session_options *options)
+{
+	uint32_t most = model->config.n_context;
+
+	return options->max_tokens && options->max_tokens < most ? options->max_tokens : most;
+}
+
+uint32_t session_planned_batch(const struct model *model, const struct session_options *options)
+{
+	uint32_t batch = options->max_batch ? options->max_batch : SESSION_DEFAULT_BATCH;
+	uint32_t tokens = session_planned_tokens(model, options);
+
+	return batch < tokens ? batch : tokens;
+}
+
+/* Model and sizes of a session that is all zeros otherwise. */
+static void set_sizes(struct session *session, const struct model *model,
+		      const struct session_options *options)
+{
+	*session = (struct session){
+		.model = model,
+		.mode = options->mode,
+		.max_tokens = session_planned_tokens(model, options),
+		.max_batch = session_planned_batch(model, options),
+	};
+}
+
+int session_plan_memory(const struct model *model, const struct session_options *options,
+			struct session_memory *memory, struct error *err)
+{
+	struct bundle_geometry geometry = session_geometry(model);
+	struct session session;
+	uint64_t rest;
+
+	set_sizes(&session, model, options);
+	rest = amount_sum(bits_bytes(&session), ffn_scratch_bytes(session.max_batch));
+	*memory = (struct session_memory){
+		.keys_values = amount_product(2 * sizeof(float), positions_size(&session)),
+	};
+	memory->scratch = amount_sum(floats_bytes(&session) - memory->keys_values, rest);
+	if (options->store.cache_ratio > 0)
+		memory->opening = frequencies_bytes(&model->config);
+	return bundle_store_plan_memory(&geometry, &options->store, &memory->store, err);
 }
 
 int session_open(const struct model *model, const struct session_options *options,
@@ -158,18 +237,11 @@ int session_open(const struct model *model, const struct session_options *option
 				 "%s: has no predictor; run it with --dense, or make a "
 				 "linked file with 'colink link'",
 				 gguf_path(model->file->gguf));
-	session = calloc(1, sizeof(*session));
+	session = malloc(sizeof(*session));
 	if (!session)
 		return error_no_memory(err, "a session");
-	session->model = model;
-	session->mode = options->mode;
+	set_sizes(session, model, options);
 	session->compute.kernels = kernels_best();
-	session->max_tokens = options->max_tokens;
-	if (!session->max_tokens || session->max_tokens > model->config.n_context)
-		session->max_tokens = model->config.n_context;
-	session->max_batch = options->max_batch ? options->max_batch : DEFAULT_BATCH;
-	if (session->max_batch > session->max_tokens)
-		session->max_batch = session->max_tokens;
 	ret = thread_pool_create(options->threads, &session->compute.pool, err);
 	if (ret == 0)
 		ret = allocate(session, err);
@@ -244,7 +316,9 @@ unsigned int session_threads(const struct session *session)
 
 uint64_t session_memory(const struct session *session)
 {
-	return session->memory_bytes;
+	struct session sizes = *session;
+
+	return floats_bytes(&sizes) + bits_bytes(session) + ffn_scratch_bytes(session->max_batch);
 }
 
 static void add_positions(struct session *session)

@@ -30,11 +30,13 @@ enum session_mode {
 	SESSION_MEASURE,
 };
 
+#define SESSION_DEFAULT_BATCH 256
+
 struct session_options {
 	enum session_mode mode;
 	unsigned int threads; /* 0: one per CPU */
 	uint32_t max_tokens; /* positions to make room for; 0: all the model has */
-	uint32_t max_batch; /* tokens that pass a layer together; 0: a default */
+	uint32_t max_batch; /* tokens that pass a layer together; 0: SESSION_DEFAULT_BATCH */
 	struct bundle_store_options store;
 };
 
@@ -97,5 +99,28 @@ unsigned int session_threads(const struct session *session);
 
 /* Bytes of DRAM for keys, values and scratch (bundles and weights not included). */
 uint64_t session_memory(const struct session *session);
+
+/* Bytes of DRAM that a session takes, at most; weights are the model's. */
+struct session_memory {
+	uint64_t keys_values;
+	uint64_t scratch;
+	uint64_t opening; /* besides, until the session is open */
+	struct bundle_store_memory store;
+};
+
+/*
+ * What session_open() would take for these options; nothing is read or allocated, and weights
+ * need not be loaded. What is too large to be counted is AMOUNT_MOST (base/amount.h). Fails
+ * for options of the store that bundle_store_plan_memory() refuses.
+ */
+int session_plan_memory(const struct model *model, const struct session_options *options,
+			struct session_memory *memory, struct error *err);
+
+/* Tokens that would pass a layer together, and positions that there would be room for. */
+uint32_t session_planned_batch(const struct model *model, const struct session_options *options);
+uint32_t session_planned_tokens(const struct model *model, const struct session_options *options);
+
+/* Where the model's bundles are; it lives as long as the model. */
+struct bundle_geometry session_geometry(const struct model *model);
 
 #endif

@@ -19,6 +19,11 @@ uint32_t bundle_hot_count(const float *frequency, uint64_t n, uint64_t most)
 	return count;
 }
 
+uint64_t bundle_hot_bytes(uint64_t n)
+{
+	return (n + 1) * sizeof(struct rated_bundle);
+}
+
 static int by_frequency(const void *a, const void *b)
 {
 	const struct rated_bundle *one = a, *other = b;
@@ -32,7 +37,7 @@ int bundle_hot_find(const float *frequency, uint32_t n_layers, uint32_t slots, u
 		    uint64_t *sets, struct error *err)
 {
 	size_t total = (size_t)n_layers * slots;
-	struct rated_bundle *rated = malloc((total + 1) * sizeof(*rated));
+	struct rated_bundle *rated = malloc(bundle_hot_bytes(total));
 	size_t n = 0;
 
 	if (!rated)

@@ -21,4 +21,7 @@ uint32_t bundle_hot_count(const float *frequency, uint64_t n, uint64_t most);
 int bundle_hot_find(const float *frequency, uint32_t n_layers, uint32_t slots, uint32_t n_hot,
 		    uint64_t *sets, struct error *err);
 
+/* Bytes that bundle_hot_find() takes while it looks at n bundles. */
+uint64_t bundle_hot_bytes(uint64_t n);
+
 #endif

@@ -29,11 +29,22 @@ int bundle_request_init(struct bundle_request *request,
 		.slots = calloc(slots, sizeof(*request->slots)),
 		.bundles = calloc(slots, sizeof(*request->bundles)),
 		.missing = calloc(bits_words(slots), sizeof(*request->missing)),
+		.reads = calloc(slots, sizeof(*request->reads)),
 	};
-	if (request->slots && request->bundles && request->missing)
+	if (request->slots && request->bundles && request->missing && request->reads)
 		return 0;
 	bundle_request_free(request);
 	return error_no_memory(err, "the bundles of a layer in flight");
+}
+
+uint64_t bundle_request_bytes(uint32_t slots)
+{
+	const struct bundle_request *request;
+	uint64_t of_slot = sizeof(*request->slots) + sizeof(*request->bundles) +
+			   sizeof(*request->reads);
+
+	return slots * of_slot + bits_words(slots) * sizeof(*request->missing) +
+	       plan_bytes(slots);
 }
 
 void bundle_request_free(struct bundle_request *request)
@@ -69,24 +80,16 @@ static void look_up(struct bundle_request *request, const uint64_t *wanted)
 	}
 }
 
-static int prepare_reads(struct bundle_request *request, uint64_t offset, struct error *err)
+static void prepare_reads(struct bundle_request *request, uint64_t offset)
 {
 	const struct plan *plan = &request->plan;
 	uint64_t stride = request->context->limits.stride;
 
-	if (plan->n_reads > request->reads_capacity) {
-		free(request->reads);
-		request->reads = calloc(plan->capacity, sizeof(*request->reads));
-		request->reads_capacity = request->reads ? plan->capacity : 0;
-		if (!request->reads)
-			return error_no_memory(err, "the reads of a layer in flight");
-	}
 	for (uint32_t i = 0; i < plan->n_reads; i++)
 		request->reads[i] = (struct source_read){
 			.offset = offset + plan->reads[i].first_slot * stride,
 			.length = (uint32_t)(plan->reads[i].n_slots * stride),
 		};
-	return 0;
 }
 
 /* Give the next reads room in one half, as many as fit; returns the first that does not. */
@@ -172,7 +175,7 @@ int bundle_request_start(struct bundle_request *request, uint32_t layer, uint64_
 	look_up(request, wanted);
 	ret = plan_make(request->missing, context->slots, &context->limits, &request->plan, err);
 	if (ret == 0)
-		ret = prepare_reads(request, offset, err);
+		prepare_reads(request, offset);
 	request->bookkeeping_ns += now_ns() - before;
 	if (ret == 0)
 		ret = start_windows(request, err);

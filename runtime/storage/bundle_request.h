@@ -46,8 +46,7 @@ struct bundle_request {
 	const uint16_t **bundles; /* (n_wanted): where they are; NULL while not read */
 	uint64_t *missing; /* bit set over the layer's slots */
 	struct plan plan; /* of the missing ones */
-	struct source_read *reads; /* (plan.n_reads) */
-	uint32_t reads_capacity;
+	struct source_read *reads; /* (plan.n_reads), room for one per slot */
 
 	uint64_t bookkeeping_ns; /* looking up, planning and admitting; since the init */
 
@@ -61,6 +60,9 @@ struct bundle_request {
 int bundle_request_init(struct bundle_request *request,
 			const struct bundle_request_context *context, char *staging,
 			size_t half_bytes, struct error *err);
+
+/* Bytes of all that belongs to one request of layers of `slots`, but for the staging. */
+uint64_t bundle_request_bytes(uint32_t slots);
 
 /* No read may be in flight any more. */
 void bundle_request_free(struct bundle_request *request);

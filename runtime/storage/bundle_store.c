@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/amount.h"
 #include "base/bits.h"
 #include "storage/bundle_hot.h"
 #include "storage/bundle_request.h"
@@ -26,6 +27,8 @@
 #define MAX_READ_BYTES (1u << 20)
 /* Halves of the staging memory begin on pages. */
 #define PAGE 4096
+/* Less than this for a layer is not proposed: each half a few reads at a time. */
+#define LEAST_STAGING_BYTES (UINT64_C(256) << 10)
 
 struct bundle_store {
 	uint32_t n_layers;
@@ -73,31 +76,68 @@ static int check_options(const struct bundle_geometry *geometry,
 	return 0;
 }
 
-static uint64_t round_up_to_page(uint64_t bytes)
+/* Two reads of one bundle each, with room for alignment to pages. */
+static uint64_t two_reads_bytes(const struct bundle_geometry *geometry)
 {
-	return (bytes + PAGE - 1) / PAGE * PAGE;
+	return 2 * ((uint64_t)geometry->stride + 4 * PAGE);
 }
 
-/* Bytes of half a layer's staging. By default a whole layer fits, if that is not too much. */
+/* A whole layer fits, if that is not too much. */
+uint64_t bundle_store_default_staging(const struct bundle_geometry *geometry)
+{
+	uint64_t least = two_reads_bytes(geometry);
+	uint64_t bytes = (uint64_t)geometry->slots * geometry->stride + least;
+
+	if (bytes > DEFAULT_STAGING_BYTES)
+		bytes = least > DEFAULT_STAGING_BYTES ? least : DEFAULT_STAGING_BYTES;
+	return bytes;
+}
+
+uint64_t bundle_store_least_staging(const struct bundle_geometry *geometry)
+{
+	uint64_t most = bundle_store_default_staging(geometry);
+	uint64_t two_reads = two_reads_bytes(geometry);
+	uint64_t least = two_reads > LEAST_STAGING_BYTES ? two_reads : LEAST_STAGING_BYTES;
+
+	return least < most ? least : most;
+}
+
+/* Bytes of half a layer's staging. */
 static size_t half_staging_bytes(const struct bundle_geometry *geometry,
 				 const struct bundle_store_options *options)
 {
-	/* Two reads of one bundle each, with room for alignment to pages. */
-	uint64_t least = 2 * ((uint64_t)geometry->stride + 4 * PAGE);
-	uint64_t bytes = (uint64_t)geometry->slots * geometry->stride + least;
+	uint64_t bytes = options->staging_bytes;
 
-	if (options->staging_bytes)
-		bytes = options->staging_bytes;
-	else if (bytes > DEFAULT_STAGING_BYTES)
-		bytes = least > DEFAULT_STAGING_BYTES ? least : DEFAULT_STAGING_BYTES;
-	return (size_t)round_up_to_page((bytes + 1) / 2);
+	if (!bytes)
+		bytes = bundle_store_default_staging(geometry);
+	return (size_t)amount_round_up((bytes + 1) / 2, PAGE);
+}
+
+static uint32_t layers_in_flight(const struct bundle_store_options *options)
+{
+	return options->layers_in_flight ? options->layers_in_flight : DEFAULT_LAYERS_IN_FLIGHT;
+}
+
+static size_t arena_bytes(const struct bundle_store_options *options, size_t half_bytes)
+{
+	return 2 * layers_in_flight(options) * half_bytes;
+}
+
+static uint32_t queue_depth(const struct bundle_store_options *options)
+{
+	return options->queue_depth ? options->queue_depth : DEFAULT_QUEUE_DEPTH;
+}
+
+static uint64_t cache_capacity(const struct bundle_geometry *geometry,
+			       const struct bundle_store_options *options)
+{
+	return (uint64_t)(options->cache_ratio * ((double)geometry->n_layers * geometry->slots));
 }
 
 static int open_source(struct bundle_store *store, const char *path, size_t half_bytes,
 		       const struct bundle_store_options *options, struct error *err)
 {
-	uint32_t depth = options->queue_depth ? options->queue_depth : DEFAULT_QUEUE_DEPTH;
-	size_t bytes = 2 * (size_t)store->n_requests * half_bytes;
+	size_t bytes = arena_bytes(options, half_bytes);
 	void *arena = large_memory_map(bytes);
 	int ret;
 
@@ -105,7 +145,8 @@ static int open_source(struct bundle_store *store, const char *path, size_t half
 		return error_no_memory(err, "staging; ask for less");
 	store->arena = arena;
 	store->arena_bytes = bytes;
-	ret = source_open(options->source, path, arena, bytes, depth, &store->context.source, err);
+	ret = source_open(options->source, path, arena, bytes, queue_depth(options),
+			  &store->context.source, err);
 	if (ret < 0)
 		return ret;
 	source_observe(store->context.source, options->observer);
@@ -141,24 +182,32 @@ static uint32_t largest_read(const struct source *source, size_t half_bytes, uin
 	return bytes > stride ? bytes : stride;
 }
 
-static int make_cache(struct bundle_store *store, const struct bundle_geometry *geometry,
-		      const struct bundle_store_options *options, struct error *err)
+static struct cache_options cache_options_of(const struct bundle_geometry *geometry,
+					     const struct bundle_store_options *options)
 {
-	double bundles = (double)geometry->n_layers * geometry->slots;
-	uint64_t room_for_hot;
 	struct cache_options cache_options = {
 		.n_layers = geometry->n_layers,
 		.slots = geometry->slots,
 		.stride = geometry->stride,
-		.capacity = (uint64_t)(options->cache_ratio * bundles),
+		.capacity = cache_capacity(geometry, options),
 		.policy = options->cache_policy,
 		.frequency = options->frequency,
 	};
 
 	if (options->cost.b_us_per_mib > 0)
 		cache_options.break_even_bytes = device_break_even_bytes(options->cost);
-	room_for_hot = (uint64_t)(options->hot_share * (double)cache_options.capacity);
-	store->n_hot = bundle_hot_count(options->frequency, (uint64_t)bundles, room_for_hot);
+	return cache_options;
+}
+
+static int make_cache(struct bundle_store *store, const struct bundle_geometry *geometry,
+		      const struct bundle_store_options *options, struct error *err)
+{
+	struct cache_options cache_options = cache_options_of(geometry, options);
+	uint64_t room_for_hot = (uint64_t)(options->hot_share * (double)cache_options.capacity);
+
+	store->n_hot = bundle_hot_count(options->frequency,
+					(uint64_t)geometry->n_layers * geometry->slots,
+					room_for_hot);
 	cache_options.n_hot = store->n_hot;
 	return cache_create(&cache_options, &store->context.cache, err);
 }
@@ -230,8 +279,7 @@ int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
 	}
 	memcpy(store->offsets, geometry->offsets, offsets_bytes);
 	store->n_layers = geometry->n_layers;
-	store->n_requests = options->layers_in_flight ? options->layers_in_flight :
-							DEFAULT_LAYERS_IN_FLIGHT;
+	store->n_requests = layers_in_flight(options);
 	store->context.slots = geometry->slots;
 	store->context.limits = (struct plan_limits){
 		.cost = options->cost,
@@ -297,6 +345,37 @@ uint64_t bundle_store_cost(const struct bundle_store *store, struct device_cost 
 	*cost = store->context.limits.cost;
 	*gap_bytes = store->context.limits.gap_bytes;
 	return store->watch.estimator.observations;
+}
+
+int bundle_store_plan_memory(const struct bundle_geometry *geometry,
+			     const struct bundle_store_options *options,
+			     struct bundle_store_memory *memory, struct error *err)
+{
+	uint64_t bundles = (uint64_t)geometry->n_layers * geometry->slots;
+	struct cache_options cache_options;
+	struct cache_memory cache;
+	int ret = check_options(geometry, options, err);
+
+	if (ret < 0)
+		return ret;
+	cache_options = cache_options_of(geometry, options);
+	ret = cache_memory(&cache_options, &cache, err);
+	if (ret < 0)
+		return ret;
+	*memory = (struct bundle_store_memory){
+		.requests = layers_in_flight(options) * bundle_request_bytes(geometry->slots),
+		.cache = cache.bundles,
+		.tables = cache.tables,
+	};
+	if (source_uses_arena(options->source))
+		memory->staging = arena_bytes(options, half_staging_bytes(geometry, options));
+	memory->kernel = source_kernel_bytes(options->source, memory->staging,
+					     queue_depth(options));
+	if (options->hot_share > 0 && cache_options.capacity)
+		memory->opening = bundle_hot_bytes(bundles) +
+				  geometry->n_layers * bits_words(geometry->slots) *
+					  sizeof(uint64_t);
+	return 0;
 }
 
 uint64_t bundle_store_memory(const struct bundle_store *store)

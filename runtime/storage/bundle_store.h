@@ -121,6 +121,32 @@ uint64_t bundle_store_cost(const struct bundle_store *store, struct device_cost 
 /* Bytes of DRAM held for staging and cache, tables of the cache included. */
 uint64_t bundle_store_memory(const struct bundle_store *store);
 
+/* Bytes of DRAM that a store takes, at most. */
+struct bundle_store_memory {
+	uint64_t staging; /* of both layers in flight; 0 for a source of mapped files */
+	uint64_t requests; /* lists of the bundles and reads of these layers */
+	uint64_t cache; /* the bundles in it */
+	uint64_t tables; /* of the cache */
+	uint64_t opening; /* besides, until the store is open */
+	uint64_t kernel; /* that the kernel keeps for it (see source_kernel_bytes()) */
+};
+
+/*
+ * What bundle_store_open() would take for these options; nothing is opened or allocated.
+ * Fails for a geometry, shares and a policy that it would refuse. The source is named rightly.
+ */
+int bundle_store_plan_memory(const struct bundle_geometry *geometry,
+			     const struct bundle_store_options *options,
+			     struct bundle_store_memory *memory, struct error *err);
+
+/*
+ * Bytes of staging for each of the layers in flight: what they are without a wish
+ * (staging_bytes 0), and the least that should be asked for: 256 KiB, or two reads of one
+ * bundle, or the default if that is less. With less reads wait for each other.
+ */
+uint64_t bundle_store_default_staging(const struct bundle_geometry *geometry);
+uint64_t bundle_store_least_staging(const struct bundle_geometry *geometry);
+
 /*
  * Ask for the slots in `wanted`, a bit set over [0, slots); it is copied. Looks
  * up the cache, plans, starts reads and returns. A layer too many, or one that is

@@ -9,8 +9,6 @@
 #include "storage/cache_policy.h"
 #include "storage/large_memory.h"
 
-#define PAGE 4096
-
 static const struct cache_policy policies[] = {
 	{ "clock", &cache_clock, cache_admit_all },
 	{ "lru", &cache_lru, cache_admit_all },
@@ -40,20 +38,40 @@ bool cache_policy_is_known(const char *name)
 	return find_policy(name) != NULL;
 }
 
-/* At least one, so that there is something to map. */
-static size_t bytes_of_bundles(const struct cache *cache)
-{
-	size_t bytes = ((size_t)cache->capacity + !cache->capacity) * cache->stride;
+/* Bytes of all that a cache holds, whose sizes are set. */
+struct arrays {
+	uint64_t entries;
+	uint64_t entry_of;
+	uint64_t bundles;
+	uint64_t state;
+};
 
-	return (bytes + PAGE - 1) / PAGE * PAGE;
+static struct arrays arrays_of(const struct cache *cache)
+{
+	return (struct arrays){
+		.entries = (uint64_t)cache->capacity * sizeof(*cache->entries),
+		.entry_of = (uint64_t)cache->n_bundles * sizeof(*cache->entry_of),
+		.bundles = (uint64_t)cache->capacity * cache->stride,
+		.state = cache->policy->eviction->state_bytes(cache),
+	};
+}
+
+/* Zeros; an array of nothing is not NULL either. Untouched pages cost nothing. */
+static void *zeros(uint64_t bytes)
+{
+	return calloc(1, bytes + !bytes);
 }
 
 static bool allocate(struct cache *cache)
 {
-	cache->entries = calloc((size_t)cache->capacity + 1, sizeof(*cache->entries));
-	cache->entry_of = malloc(((size_t)cache->n_bundles + 1) * sizeof(*cache->entry_of));
-	cache->bundles = large_memory_map(bytes_of_bundles(cache));
-	if (!cache->entries || !cache->entry_of || !cache->bundles)
+	struct arrays arrays = arrays_of(cache);
+
+	cache->entries = zeros(arrays.entries);
+	cache->entry_of = zeros(arrays.entry_of);
+	/* At least a page, so that there is something to map. */
+	cache->bundles = large_memory_map(arrays.bundles + !arrays.bundles);
+	cache->state = zeros(arrays.state);
+	if (!cache->entries || !cache->entry_of || !cache->bundles || !cache->state)
 		return false;
 	for (uint32_t i = 0; i < cache->n_bundles; i++)
 		cache->entry_of[i] = NO_ENTRY;
@@ -74,42 +92,72 @@ static void set_sizes(struct cache *cache, const struct cache_options *options, 
 	cache->break_even_bytes = options->break_even_bytes;
 }
 
-int cache_create(const struct cache_options *options, struct cache **result, struct error *err)
+/* Policy and sizes of a cache that is all zeros otherwise. */
+static int set_up(struct cache *cache, const struct cache_options *options, struct error *err)
 {
 	uint64_t total = (uint64_t)options->n_layers * options->slots;
 	const char *name = options->policy ? options->policy : CACHE_DEFAULT_POLICY;
-	const struct cache_policy *policy = find_policy(name);
-	struct cache *cache;
 
-	if (!policy)
+	*cache = (struct cache){ .policy = find_policy(name) };
+	if (!cache->policy)
 		return error_set(err, -EINVAL, "there is no cache policy '%s'", name);
 	if (total >= NO_ENTRY)
 		return error_set(err, -EOVERFLOW,
 				 "%u layers of %u bundles are more than the cache can index",
 				 options->n_layers, options->slots);
-	cache = calloc(1, sizeof(*cache));
+	set_sizes(cache, options, (uint32_t)total);
+	return 0;
+}
+
+int cache_memory(const struct cache_options *options, struct cache_memory *memory,
+		 struct error *err)
+{
+	struct cache cache;
+	int ret = set_up(&cache, options, err);
+
+	if (ret == 0)
+		*memory = (struct cache_memory){
+			.bundles = cache_bytes(&cache),
+			.tables = cache_table_bytes(&cache),
+		};
+	return ret;
+}
+
+int cache_create(const struct cache_options *options, struct cache **result, struct error *err)
+{
+	struct cache *cache = malloc(sizeof(*cache));
+	int ret;
+
 	if (!cache)
 		return error_no_memory(err, "the bundle cache");
-	cache->policy = policy;
-	set_sizes(cache, options, (uint32_t)total);
+	ret = set_up(cache, options, err);
+	if (ret < 0) {
+		free(cache);
+		return ret;
+	}
 	random_seed(&cache->random, options->seed);
-	if (!allocate(cache) || policy->eviction->create(cache, options) < 0) {
+	if (!allocate(cache)) {
 		cache_destroy(cache);
 		return error_set(err, -ENOMEM,
 				 "out of memory: a cache of %llu bundles of %u bytes; "
 				 "ask for a smaller share",
 				 (unsigned long long)options->capacity, options->stride);
 	}
+	if (cache->policy->eviction->begin_state)
+		cache->policy->eviction->begin_state(cache, options);
 	*result = cache;
 	return 0;
 }
 
 void cache_destroy(struct cache *cache)
 {
+	struct arrays arrays;
+
 	if (!cache)
 		return;
-	cache->policy->eviction->destroy(cache);
-	large_memory_unmap(cache->bundles, bytes_of_bundles(cache));
+	arrays = arrays_of(cache);
+	large_memory_unmap(cache->bundles, arrays.bundles + !arrays.bundles);
+	free(cache->state);
 	free(cache->entry_of);
 	free(cache->entries);
 	free(cache);
@@ -117,13 +165,14 @@ void cache_destroy(struct cache *cache)
 
 uint64_t cache_bytes(const struct cache *cache)
 {
-	return (uint64_t)cache->capacity * cache->stride;
+	return arrays_of(cache).bundles;
 }
 
 uint64_t cache_table_bytes(const struct cache *cache)
 {
-	return (uint64_t)cache->capacity * sizeof(*cache->entries) +
-	       (uint64_t)cache->n_bundles * sizeof(*cache->entry_of) + cache->state_bytes;
+	struct arrays arrays = arrays_of(cache);
+
+	return arrays.entries + arrays.entry_of + arrays.state;
 }
 
 const char *cache_policy_name(const struct cache *cache)

@@ -67,6 +67,16 @@ bool cache_policy_is_known(const char *name);
  */
 int cache_create(const struct cache_options *options, struct cache **cache, struct error *err);
 
+/* Bytes that a cache holds: of bundles (capacity * stride), and of tables besides. */
+struct cache_memory {
+	uint64_t bundles;
+	uint64_t tables;
+};
+
+/* What cache_create() would take for these options; fails as it does, but for -ENOMEM. */
+int cache_memory(const struct cache_options *options, struct cache_memory *memory,
+		 struct error *err);
+
 /* NULL is allowed. */
 void cache_destroy(struct cache *cache);
 

@@ -8,9 +8,6 @@
  * hand goes on from where it stopped. Only with nearly every entry pinned does it
  * walk far, and pins are at most the wanted bundles of the layers in flight.
  */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "storage/cache_policy.h"
 
 struct clock_state {
@@ -18,17 +15,9 @@ struct clock_state {
 	bool used[]; /* (n_replaceable): since the hand last passed */
 };
 
-static int clock_create(struct cache *cache, const struct cache_options *options)
+static uint64_t clock_state_bytes(const struct cache *cache)
 {
-	(void)options;
-	cache->state_bytes = sizeof(struct clock_state) + cache->n_replaceable * sizeof(bool);
-	cache->state = calloc(1, cache->state_bytes);
-	return cache->state ? 0 : -ENOMEM;
-}
-
-static void clock_destroy(struct cache *cache)
-{
-	free(cache->state);
+	return sizeof(struct clock_state) + cache->n_replaceable * sizeof(bool);
 }
 
 static void clock_used(struct cache *cache, uint32_t entry)
@@ -57,8 +46,7 @@ static uint32_t clock_replace(struct cache *cache, uint32_t bundle)
 }
 
 const struct cache_eviction cache_clock = {
-	.create = clock_create,
-	.destroy = clock_destroy,
+	.state_bytes = clock_state_bytes,
 	.used = clock_used,
 	.replace = clock_replace,
 };

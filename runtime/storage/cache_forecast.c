@@ -23,9 +23,6 @@
  *
  * Only integers: every machine keeps the same bundles.
  */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "storage/cache_policy.h"
 
 #define ONE 32768u /* a chance of 1; with links `recent` is up to 5/4 of that */
@@ -65,37 +62,25 @@ static uint16_t usual_share(float frequency)
 	return (uint16_t)((frequency < 1 ? frequency : 1) * (float)USUAL_WEIGHT);
 }
 
-static int forecast_create(struct cache *cache, const struct cache_options *options)
+static uint64_t forecast_state_bytes(const struct cache *cache)
 {
-	struct forecast_state *state = calloc(1, sizeof(*state));
+	return sizeof(struct forecast_state) +
+	       (uint64_t)cache->n_bundles * (sizeof(uint16_t) + sizeof(struct prospect));
+}
+
+/* The arrays follow the struct, in its order. */
+static void forecast_begin_state(struct cache *cache, const struct cache_options *options)
+{
+	struct forecast_state *state = cache->state;
 	size_t n = cache->n_bundles;
 
-	cache->state = state;
-	if (!state)
-		return -ENOMEM;
-	state->recent = calloc(n + 1, sizeof(*state->recent));
-	state->prospects = calloc(n + 1, sizeof(*state->prospects));
-	if (!state->recent || !state->prospects)
-		return -ENOMEM;
-	cache->state_bytes = sizeof(*state) +
-			     n * (sizeof(*state->recent) + sizeof(*state->prospects));
+	state->recent = (uint16_t *)(state + 1);
+	state->prospects = (struct prospect *)(state->recent + n);
 	for (size_t i = 0; i < n; i++) {
 		state->prospects[i].cost = WHOLE_COST;
 		if (options->frequency)
 			state->prospects[i].usual = usual_share(options->frequency[i]);
 	}
-	return 0;
-}
-
-static void forecast_destroy(struct cache *cache)
-{
-	struct forecast_state *state = cache->state;
-
-	if (!state)
-		return;
-	free(state->prospects);
-	free(state->recent);
-	free(state);
 }
 
 static uint16_t faded(uint16_t recent)
@@ -211,8 +196,8 @@ static uint32_t forecast_replace(struct cache *cache, uint32_t bundle)
 }
 
 const struct cache_eviction cache_forecast = {
-	.create = forecast_create,
-	.destroy = forecast_destroy,
+	.state_bytes = forecast_state_bytes,
+	.begin_state = forecast_begin_state,
 	.begin = forecast_begin,
 	.wanted = forecast_wanted,
 	.replace = forecast_replace,

@@ -8,9 +8,6 @@
  * a token wants more than the cache has, one ring for all keeps nothing until the next
  * token comes to the same layer; these keep what fits.
  */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "storage/cache_policy.h"
 
 struct lru_link {
@@ -18,90 +15,70 @@ struct lru_link {
 	uint32_t older;
 };
 
-struct lru_state {
-	uint32_t n_rings; /* 1, or one for each layer */
-	uint32_t *lengths; /* (n_rings) */
-	/* (n_replaceable + n_rings): the last ones are where rings begin, older than it the newest */
-	struct lru_link *links;
-};
-
-static uint32_t ring_of(const struct cache *cache, uint32_t bundle)
+/* The state is these, and then (n_rings) lengths of rings. */
+static struct lru_link *links_of(const struct cache *cache)
 {
-	const struct lru_state *state = cache->state;
-
-	return state->n_rings > 1 ? bundle / cache->slots : 0;
+	return cache->state;
 }
 
+/* One for all, or one for each layer. */
+static uint32_t n_rings(const struct cache *cache)
+{
+	return cache->policy->eviction == &cache_layer_lru ? cache->n_layers : 1;
+}
+
+/* A ring's place among the links, where it begins: older than it is the newest. */
 static uint32_t head_of(const struct cache *cache, uint32_t ring)
 {
 	return cache->n_replaceable + ring;
 }
 
+static uint32_t *lengths_of(const struct cache *cache)
+{
+	return (uint32_t *)(links_of(cache) + head_of(cache, n_rings(cache)));
+}
+
+static uint32_t ring_of(const struct cache *cache, uint32_t bundle)
+{
+	return n_rings(cache) > 1 ? bundle / cache->slots : 0;
+}
+
 static void take_out(struct cache *cache, uint32_t entry)
 {
-	struct lru_state *state = cache->state;
-	struct lru_link *links = state->links;
+	struct lru_link *links = links_of(cache);
 
 	links[links[entry].newer].older = links[entry].older;
 	links[links[entry].older].newer = links[entry].newer;
-	state->lengths[ring_of(cache, cache->entries[entry].bundle)]--;
+	lengths_of(cache)[ring_of(cache, cache->entries[entry].bundle)]--;
 }
 
 static void put_newest(struct cache *cache, uint32_t entry, uint32_t ring)
 {
-	struct lru_state *state = cache->state;
-	struct lru_link *links = state->links;
+	struct lru_link *links = links_of(cache);
 	uint32_t head = head_of(cache, ring);
 
 	links[entry] = (struct lru_link){ .newer = head, .older = links[head].older };
 	links[links[head].older].newer = entry;
 	links[head].older = entry;
-	state->lengths[ring]++;
+	lengths_of(cache)[ring]++;
 }
 
-static int create_rings(struct cache *cache, uint32_t n_rings)
+static uint64_t lru_state_bytes(const struct cache *cache)
 {
-	struct lru_state *state = calloc(1, sizeof(*state));
-	size_t n_links = (size_t)cache->n_replaceable + n_rings;
+	uint64_t rings = n_rings(cache);
 
-	cache->state = state;
-	if (!state)
-		return -ENOMEM;
-	state->n_rings = n_rings;
-	state->lengths = calloc(n_rings, sizeof(*state->lengths));
-	state->links = calloc(n_links, sizeof(*state->links));
-	if (!state->lengths || !state->links)
-		return -ENOMEM;
-	cache->state_bytes = sizeof(*state) + n_rings * sizeof(*state->lengths) +
-			     n_links * sizeof(*state->links);
-	for (uint32_t ring = 0; ring < n_rings; ring++) {
-		uint32_t head = head_of(cache, ring);
-
-		state->links[head] = (struct lru_link){ .newer = head, .older = head };
-	}
-	return 0;
+	return (cache->n_replaceable + rings) * sizeof(struct lru_link) +
+	       rings * sizeof(uint32_t);
 }
 
-static int lru_create(struct cache *cache, const struct cache_options *options)
+static void lru_begin_state(struct cache *cache, const struct cache_options *options)
 {
 	(void)options;
-	return create_rings(cache, 1);
-}
+	for (uint32_t ring = 0; ring < n_rings(cache); ring++) {
+		uint32_t head = head_of(cache, ring);
 
-static int layer_lru_create(struct cache *cache, const struct cache_options *options)
-{
-	return create_rings(cache, options->n_layers);
-}
-
-static void lru_destroy(struct cache *cache)
-{
-	struct lru_state *state = cache->state;
-
-	if (!state)
-		return;
-	free(state->lengths);
-	free(state->links);
-	free(state);
+		links_of(cache)[head] = (struct lru_link){ .newer = head, .older = head };
+	}
 }
 
 static void lru_used(struct cache *cache, uint32_t entry)
@@ -112,32 +89,32 @@ static void lru_used(struct cache *cache, uint32_t entry)
 
 static uint32_t oldest_unpinned(const struct cache *cache, uint32_t ring)
 {
-	const struct lru_state *state = cache->state;
-	uint32_t head = head_of(cache, ring), entry = state->links[head].newer;
+	const struct lru_link *links = links_of(cache);
+	uint32_t head = head_of(cache, ring), entry = links[head].newer;
 
 	while (entry != head && cache->entries[entry].pins)
-		entry = state->links[entry].newer;
+		entry = links[entry].newer;
 	return entry == head ? NO_ENTRY : entry;
 }
 
 /* The first of those that have most. */
-static uint32_t longest_ring(const struct lru_state *state)
+static uint32_t longest_ring(const struct cache *cache)
 {
+	const uint32_t *lengths = lengths_of(cache);
 	uint32_t longest = 0;
 
-	for (uint32_t ring = 1; ring < state->n_rings; ring++)
-		if (state->lengths[ring] > state->lengths[longest])
+	for (uint32_t ring = 1; ring < n_rings(cache); ring++)
+		if (lengths[ring] > lengths[longest])
 			longest = ring;
 	return longest;
 }
 
 static uint32_t lru_replace(struct cache *cache, uint32_t bundle)
 {
-	const struct lru_state *state = cache->state;
 	uint32_t ring = ring_of(cache, bundle), entry;
 
-	if (state->lengths[ring] < cache->n_replaceable / state->n_rings)
-		ring = longest_ring(state);
+	if (lengths_of(cache)[ring] < cache->n_replaceable / n_rings(cache))
+		ring = longest_ring(cache);
 	entry = oldest_unpinned(cache, ring);
 	/* All of it is pinned, but some entry of another ring is not. */
 	for (ring = 0; entry == NO_ENTRY; ring++)
@@ -152,16 +129,16 @@ static void lru_placed(struct cache *cache, uint32_t entry, uint32_t bundle)
 }
 
 const struct cache_eviction cache_lru = {
-	.create = lru_create,
-	.destroy = lru_destroy,
+	.state_bytes = lru_state_bytes,
+	.begin_state = lru_begin_state,
 	.used = lru_used,
 	.replace = lru_replace,
 	.placed = lru_placed,
 };
 
 const struct cache_eviction cache_layer_lru = {
-	.create = layer_lru_create,
-	.destroy = lru_destroy,
+	.state_bytes = lru_state_bytes,
+	.begin_state = lru_begin_state,
 	.used = lru_used,
 	.replace = lru_replace,
 	.placed = lru_placed,

@@ -21,12 +21,11 @@ struct cache_entry {
 };
 
 struct cache_eviction {
-	/*
-	 * Sets cache->state, and cache->state_bytes to what it takes; the common part is
-	 * complete. After -ENOMEM destroy() is called too.
-	 */
-	int (*create)(struct cache *cache, const struct cache_options *options);
-	void (*destroy)(struct cache *cache);
+	/* Bytes of cache->state, which is one piece of memory; only the sizes are set. */
+	uint64_t (*state_bytes)(const struct cache *cache);
+
+	/* cache->state is there, all zeros, and the common part is complete. NULL: no matter. */
+	void (*begin_state)(struct cache *cache, const struct cache_options *options);
 
 	/* A layer is asked for: a token's part of time goes by. NULL: no matter. */
 	void (*begin)(struct cache *cache);
@@ -72,8 +71,7 @@ struct cache {
 	struct cache_entry *entries; /* (capacity) */
 	uint32_t *entry_of; /* (n_bundles), or NO_ENTRY */
 	char *bundles; /* (capacity, stride) */
-	void *state; /* of the eviction */
-	uint64_t state_bytes;
+	void *state; /* of the eviction: its state_bytes() */
 };
 
 extern const struct cache_eviction cache_clock;

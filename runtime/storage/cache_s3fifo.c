@@ -11,9 +11,6 @@
  * ones, as many as the main queue holds. Numbers wrap after 2^32: a bundle may then be
  * taken for a recent one, which costs a place in the main queue, once.
  */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "storage/cache_policy.h"
 
 #define SMALL_PART 10
@@ -34,42 +31,32 @@ struct s3_state {
 	uint32_t main_target; /* and how many of those that went are remembered */
 	uint32_t last_gone; /* number of the last one that went from the small queue */
 	uint32_t *newer; /* (n_replaceable): next in the queue */
-	uint8_t *uses; /* (n_replaceable) */
 	uint32_t *gone; /* (n_bundles): number, or NOT_GONE */
+	uint8_t *uses; /* (n_replaceable) */
 };
 
-static int s3_create(struct cache *cache, const struct cache_options *options)
+static uint64_t s3_state_bytes(const struct cache *cache)
 {
-	struct s3_state *state = calloc(1, sizeof(*state));
 	uint64_t n = cache->n_replaceable;
 
+	return sizeof(struct s3_state) + n * sizeof(uint32_t) +
+	       (uint64_t)cache->n_bundles * sizeof(uint32_t) + n * sizeof(uint8_t);
+}
+
+/* The arrays follow the struct, in its order. */
+static void s3_begin_state(struct cache *cache, const struct cache_options *options)
+{
+	struct s3_state *state = cache->state;
+	size_t n = cache->n_replaceable;
+
 	(void)options;
-	cache->state = state;
-	if (!state)
-		return -ENOMEM;
 	state->small_target = (uint32_t)(n / SMALL_PART);
 	if (state->small_target == 0)
 		state->small_target = 1;
 	state->main_target = (uint32_t)(n > state->small_target ? n - state->small_target : 0);
-	state->newer = calloc(n + 1, sizeof(*state->newer));
-	state->uses = calloc(n + 1, sizeof(*state->uses));
-	state->gone = calloc((size_t)cache->n_bundles + 1, sizeof(*state->gone));
-	cache->state_bytes = sizeof(*state) +
-			     n * (sizeof(*state->newer) + sizeof(*state->uses)) +
-			     cache->n_bundles * sizeof(*state->gone);
-	return state->newer && state->uses && state->gone ? 0 : -ENOMEM;
-}
-
-static void s3_destroy(struct cache *cache)
-{
-	struct s3_state *state = cache->state;
-
-	if (!state)
-		return;
-	free(state->gone);
-	free(state->uses);
-	free(state->newer);
-	free(state);
+	state->newer = (uint32_t *)(state + 1);
+	state->gone = state->newer + n;
+	state->uses = (uint8_t *)(state->gone + cache->n_bundles);
 }
 
 static void push(struct s3_state *state, struct queue *queue, uint32_t entry)
@@ -181,8 +168,8 @@ static void s3_placed(struct cache *cache, uint32_t entry, uint32_t bundle)
 }
 
 const struct cache_eviction cache_s3fifo = {
-	.create = s3_create,
-	.destroy = s3_destroy,
+	.state_bytes = s3_state_bytes,
+	.begin_state = s3_begin_state,
 	.used = s3_used,
 	.replace = s3_replace,
 	.placed = s3_placed,

@@ -18,8 +18,6 @@
 
 #include "base/bits.h"
 
-#define FIRST_CAPACITY 64
-
 /* The smallest slot >= from that is not wanted, or n_slots. */
 static uint32_t run_end(const uint64_t *wanted, uint32_t n_slots, uint32_t from)
 {
@@ -36,27 +34,22 @@ static uint32_t run_end(const uint64_t *wanted, uint32_t n_slots, uint32_t from)
 	return end < n_slots ? (uint32_t)end : n_slots;
 }
 
-static int append_read(struct plan *plan, uint32_t first_slot, uint32_t n_slots, struct error *err)
+/* Room for as many reads as there can be: every one has a wanted slot. */
+static int reserve(struct plan *plan, uint32_t n_slots, struct error *err)
 {
-	if (plan->n_reads == plan->capacity) {
-		uint32_t capacity = plan->capacity ? plan->capacity : FIRST_CAPACITY;
-		struct plan_read *reads;
-
-		if (plan->capacity)
-			capacity = capacity <= UINT32_MAX / 2 ? capacity * 2 : UINT32_MAX;
-		reads = realloc(plan->reads, (size_t)capacity * sizeof(*reads));
-		if (!reads)
-			return error_no_memory(err, "the plan of a layer's reads");
-		plan->reads = reads;
-		plan->capacity = capacity;
-	}
-	plan->reads[plan->n_reads++] = (struct plan_read){ first_slot, n_slots };
+	if (n_slots <= plan->capacity)
+		return 0;
+	plan_free(plan);
+	plan->reads = malloc(plan_bytes(n_slots));
+	if (!plan->reads)
+		return error_no_memory(err, "the plan of a layer's reads");
+	plan->capacity = n_slots;
 	return 0;
 }
 
 /* Put the run [begin, end) into reads of at most max_slots: fill the last one, then start more. */
-static int add_run(struct plan *plan, uint32_t begin, uint32_t end, uint64_t gap_slots,
-		   uint32_t max_slots, struct error *err)
+static void add_run(struct plan *plan, uint32_t begin, uint32_t end, uint64_t gap_slots,
+		    uint32_t max_slots)
 {
 	if (plan->n_reads) {
 		struct plan_read *last = &plan->reads[plan->n_reads - 1];
@@ -70,17 +63,14 @@ static int add_run(struct plan *plan, uint32_t begin, uint32_t end, uint64_t gap
 	}
 	while (begin < end) {
 		uint32_t part = end - begin < max_slots ? end - begin : max_slots;
-		int ret = append_read(plan, begin, part, err);
 
-		if (ret < 0)
-			return ret;
+		plan->reads[plan->n_reads++] = (struct plan_read){ begin, part };
 		begin += part;
 	}
-	return 0;
 }
 
-static int collapse(const uint64_t *wanted, uint32_t n_slots, const struct plan_limits *limits,
-		    uint64_t gap_slots, struct plan *plan, struct error *err)
+static void collapse(const uint64_t *wanted, uint32_t n_slots, const struct plan_limits *limits,
+		     uint64_t gap_slots, struct plan *plan)
 {
 	uint32_t max_slots = limits->max_read_bytes / limits->stride;
 	uint64_t wanted_slots = 0, read_slots = 0;
@@ -92,10 +82,8 @@ static int collapse(const uint64_t *wanted, uint32_t n_slots, const struct plan_
 	plan->n_runs = 0;
 	for (begin = bits_next(wanted, n_slots, 0); begin < n_slots;) {
 		uint32_t end = run_end(wanted, n_slots, (uint32_t)begin);
-		int ret = add_run(plan, (uint32_t)begin, end, gap_slots, max_slots, err);
 
-		if (ret < 0)
-			return ret;
+		add_run(plan, (uint32_t)begin, end, gap_slots, max_slots);
 		plan->n_runs++;
 		wanted_slots += end - begin;
 		begin = bits_next(wanted, n_slots, end);
@@ -105,7 +93,6 @@ static int collapse(const uint64_t *wanted, uint32_t n_slots, const struct plan_
 	plan->bytes = read_slots * limits->stride;
 	plan->wanted_bytes = wanted_slots * limits->stride;
 	plan->predicted_us = device_time_us(limits->cost, plan->n_reads, plan->bytes);
-	return 0;
 }
 
 /* Would reading everything between the first and the last wanted slot cost no more? */
@@ -127,12 +114,18 @@ int plan_make(const uint64_t *wanted, uint32_t n_slots, const struct plan_limits
 	plan->n_reads = 0;
 	if (limits->stride == 0)
 		return error_set(err, -EINVAL, "a bundle of 0 bytes cannot be planned");
-	ret = collapse(wanted, n_slots, limits, limits->gap_bytes / limits->stride, plan, err);
-	if (ret == 0 && limits->gap_bytes && plan->n_reads > 1 && sweep_is_no_dearer(plan, limits))
-		ret = collapse(wanted, n_slots, limits, n_slots, plan, err);
+	ret = reserve(plan, n_slots, err);
 	if (ret < 0)
-		plan->n_reads = 0;
-	return ret;
+		return ret;
+	collapse(wanted, n_slots, limits, limits->gap_bytes / limits->stride, plan);
+	if (limits->gap_bytes && plan->n_reads > 1 && sweep_is_no_dearer(plan, limits))
+		collapse(wanted, n_slots, limits, n_slots, plan);
+	return 0;
+}
+
+uint64_t plan_bytes(uint32_t n_slots)
+{
+	return n_slots * (uint64_t)sizeof(struct plan_read);
 }
 
 void plan_free(struct plan *plan)

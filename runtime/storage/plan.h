@@ -38,13 +38,16 @@ struct plan_limits {
 };
 
 /*
- * `wanted` is a bit set over [0, n_slots) (base/bits.h). plan->reads is
- * reallocated as needed and kept between calls: start from a zeroed struct,
+ * `wanted` is a bit set over [0, n_slots) (base/bits.h). plan->reads has
+ * room for n_slots and is kept between calls: start from a zeroed struct,
  * end with plan_free(). Linear time. Fails with -ENOMEM, or -EINVAL for a stride
  * of 0; the plan is then empty.
  */
 int plan_make(const uint64_t *wanted, uint32_t n_slots, const struct plan_limits *limits,
 	      struct plan *plan, struct error *err);
 void plan_free(struct plan *plan);
+
+/* Bytes of plan->reads for layers of n_slots. */
+uint64_t plan_bytes(uint32_t n_slots);
 
 #endif

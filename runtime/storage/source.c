@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/amount.h"
 #include "base/file.h"
 
 static const struct source_ops *const all_ops[] = {
@@ -17,6 +18,12 @@ static const struct source_ops *const all_ops[] = {
 	&source_pread_ops,
 	&source_mmap_ops,
 };
+
+/* A read in flight in io_uring: entries of both queues, the request, the I/O's pages. */
+#define KERNEL_BYTES_OF_READ 1024
+/* Of a registered page: in io_uring's list, and in one that is needed to make it. */
+#define KERNEL_BYTES_OF_PAGE 24
+#define PAGE 4096
 
 static int open_file(struct source *source, const char *path, struct error *err)
 {
@@ -52,18 +59,42 @@ static int start_auto(struct source *source, struct error *err)
 	return 0;
 }
 
+static const struct source_ops *find_ops(const char *name)
+{
+	for (size_t i = 0; i < sizeof(all_ops) / sizeof(all_ops[0]); i++)
+		if (!strcmp(name, all_ops[i]->name))
+			return all_ops[i];
+	return NULL;
+}
+
 static int start_named(struct source *source, const char *name, struct error *err)
 {
 	if (!strcmp(name, "auto"))
 		return start_auto(source, err);
-	for (size_t i = 0; i < sizeof(all_ops) / sizeof(all_ops[0]); i++) {
-		if (!strcmp(name, all_ops[i]->name)) {
-			source->ops = all_ops[i];
-			return source->ops->start(source, err);
-		}
-	}
-	return error_set(err, -EINVAL,
-			 "no source is named '%s'; there are auto, uring, pread, mmap", name);
+	source->ops = find_ops(name);
+	if (!source->ops)
+		return error_set(err, -EINVAL,
+				 "no source is named '%s'; there are auto, uring, pread, mmap",
+				 name);
+	return source->ops->start(source, err);
+}
+
+bool source_uses_arena(const char *name)
+{
+	const struct source_ops *ops = find_ops(name);
+
+	return !ops || !ops->zero_copy;
+}
+
+uint64_t source_kernel_bytes(const char *name, uint64_t arena_bytes, uint32_t queue_depth)
+{
+	const struct source_ops *ops = find_ops(name);
+
+	/* Of "auto" it is not known yet. */
+	if (ops && ops != &source_uring_ops)
+		return 0;
+	return amount_sum((uint64_t)queue_depth * KERNEL_BYTES_OF_READ,
+			  amount_product(arena_bytes / PAGE + 1, KERNEL_BYTES_OF_PAGE));
 }
 
 int source_open(const char *name, const char *path, void *arena, size_t arena_bytes,

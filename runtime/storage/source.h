@@ -84,6 +84,15 @@ int source_open(const char *name, const char *path, void *arena, size_t arena_by
  */
 void source_observe(struct source *source, const struct source_observer *observer);
 
+/* Whether the named source reads to an arena: mmap does not. */
+bool source_uses_arena(const char *name);
+
+/*
+ * What the kernel keeps for the named source, about: queues, reads in flight, a list of the
+ * arena's pages. It is not in the process's own memory, but counts in its memory cgroup.
+ */
+uint64_t source_kernel_bytes(const char *name, uint64_t arena_bytes, uint32_t queue_depth);
+
 /* Waits for reads in flight, then frees. NULL is allowed. */
 void source_close(struct source *source);
 

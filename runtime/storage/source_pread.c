@@ -17,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/thread.h"
+
 struct reader {
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards everything below, reads in the list, and source->failure */
@@ -176,9 +178,9 @@ static int start_thread(struct source *source, struct reader *reader)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = pthread_create(&reader->thread, NULL, reader_thread, source);
+	ret = thread_start(&reader->thread, reader_thread, source);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -ret;
+	return ret;
 }
 
 static int pread_start(struct source *source, struct error *err)

@@ -186,6 +186,7 @@ static struct io_bench_options options_of(const struct io_model *model, const ch
 		.model = model->model,
 		.trace = model->trace,
 		.tokens = IO_MODEL_TOKENS,
+		.mmap_tokens = IO_MODEL_TOKENS,
 		.repeats = 3,
 		.cache_ratio = 0.2,
 		.cost = DEVICE_COST_UFS4,

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "infer/memory_budget.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/amount.h"
+#include "base/thread.h"
+#include "base/thread_pool.h"
+
+#define MIB (UINT64_C(1) << 20)
+/* Code and libraries as far as they are used, and small things of the heap: 7 MiB were seen. */
+#define PROGRAM_BYTES (10 * MIB)
+/* The file's header is in memory twice, and its vocabulary once more as tables. */
+#define HEADER_COPIES 8
+/*
+ * Where the program has more than that before it begins (other libraries, a long text), that
+ * counts, and how much more it may get; in steps, so that the same run plans the same.
+ */
+#define PROGRAM_GROWTH (2 * MIB)
+#define PROGRAM_STEP (4 * MIB)
+/* Of all memory, for tables of pages: 8 bytes per page of 4 KiB. */
+#define PAGE_TABLE_SHARE 512
+/* What staging grows and shrinks by, for a layer: a page in each half. */
+#define STAGING_STEP 8192
+
+static uint64_t program_bytes(const struct model *model, const struct session_options *options,
+			      const struct memory_base *base)
+{
+	/* The computing ones, and one that may read. */
+	uint64_t threads = (uint64_t)thread_pool_count(options->threads) + 1;
+	uint64_t allowed = PROGRAM_BYTES, header_bytes;
+	uint64_t there = base->now.resident_bytes;
+
+	gguf_header(model->file->gguf, &header_bytes);
+	allowed += HEADER_COPIES * header_bytes;
+	if (amount_sum(there, PROGRAM_GROWTH) > allowed)
+		allowed = amount_round_up(amount_sum(there, PROGRAM_GROWTH), PROGRAM_STEP);
+	return amount_sum(amount_sum(allowed, base->caller_bytes), threads * THREAD_BYTES);
+}
+
+/* All but what the kernel keeps. */
+static uint64_t sum_in_process(const struct memory_parts *parts)
+{
+	const uint64_t all[] = {
+		parts->program, parts->weights, parts->keys_values, parts->scratch,
+		parts->staging, parts->cache, parts->tables,
+	};
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		sum = amount_sum(sum, all[i]);
+	return sum;
+}
+
+uint64_t memory_parts_sum(const struct memory_parts *parts)
+{
+	return amount_sum(sum_in_process(parts), parts->kernel);
+}
+
+int memory_plan(const struct model *model, const struct session_options *options,
+		const struct memory_base *base, struct memory_parts *parts, struct error *err)
+{
+	struct session_memory session;
+	uint64_t opening;
+	int ret = session_plan_memory(model, options, &session, err);
+
+	if (ret < 0)
+		return ret;
+	opening = amount_sum(session.opening, session.store.opening);
+	*parts = (struct memory_parts){
+		.program = program_bytes(model, options, base),
+		.weights = model_weights_bytes(model->file),
+		.keys_values = session.keys_values,
+		.scratch = amount_sum(amount_sum(session.scratch, session.store.requests), opening),
+		.staging = session.store.staging,
+		.cache = session.store.cache,
+		.tables = session.store.tables,
+	};
+	parts->kernel = amount_sum(session.store.kernel, sum_in_process(parts) / PAGE_TABLE_SHARE);
+	return 0;
+}
+
+/* The options that are being tried. */
+struct search {
+	const struct model *model;
+	const struct memory_base *base;
+	struct bundle_geometry geometry;
+	uint64_t budget;
+	struct session_options *options;
+	struct memory_parts parts; /* of the options tried last */
+};
+
+/* What is planned, and what the program has had already. */
+static uint64_t needed(const struct search *search)
+{
+	uint64_t sum = memory_parts_sum(&search->parts);
+
+	return sum > search->base->now.peak_bytes ? sum : search->base->now.peak_bytes;
+}
+
+/* Whether the options fit. They are possible ones, so that planning does not fail. */
+static bool fits(struct search *search)
+{
+	return memory_plan(search->model, search->options, search->base, &search->parts, NULL) == 0 &&
+	       needed(search) <= search->budget;
+}
+
+/* Set the options to the largest n from 0 to `most` that fits; 0 is known to. */
+static void choose_largest(struct search *search, uint64_t most,
+			   void (*set)(struct search *search, uint64_t n))
+{
+	uint64_t least = 0;
+
+	while (least < most) {
+		uint64_t middle = least + (most - least) / 2 + 1;
+
+		set(search, middle);
+		if (fits(search))
+			least = middle;
+		else
+			most = middle - 1;
+	}
+	set(search, least);
+}
+
+static void set_staging(struct search *search, uint64_t n)
+{
+	uint64_t bytes = bundle_store_least_staging(&search->geometry) + n * STAGING_STEP;
+	uint64_t most = bundle_store_default_staging(&search->geometry);
+
+	search->options->store.staging_bytes = bytes < most ? bytes : most;
+}
+
+static uint64_t staging_steps(const struct search *search)
+{
+	uint64_t more = bundle_store_default_staging(&search->geometry) -
+			bundle_store_least_staging(&search->geometry);
+
+	return (more + STAGING_STEP - 1) / STAGING_STEP;
+}
+
+static uint64_t n_bundles(const struct search *search)
+{
+	return (uint64_t)search->geometry.n_layers * search->geometry.slots;
+}
+
+/* The store rounds down: there may be one less, and it is that which is planned. */
+static void set_cache(struct search *search, uint64_t n)
+{
+	search->options->store.cache_ratio = (double)n / (double)n_bundles(search);
+}
+
+/* A batch that fits; false when there is none. */
+static bool choose_batch(struct search *search)
+{
+	struct session_options *options = search->options;
+	bool batch_is_free = options->max_batch == 0;
+	uint32_t batch = session_planned_batch(search->model, options);
+
+	while (!fits(search)) {
+		if (!batch_is_free || batch == 1)
+			return false;
+		batch /= 2;
+		options->max_batch = batch;
+	}
+	return true;
+}
+
+/* Share out what is left. */
+static void choose_staging_and_cache(struct search *search, bool keep_cache_ratio)
+{
+	uint64_t left = search->budget - needed(search);
+	uint64_t for_cache = keep_cache_ratio ? 0 : left / 2;
+
+	search->budget -= for_cache;
+	choose_largest(search, staging_steps(search), set_staging);
+	search->budget += for_cache;
+	if (!keep_cache_ratio)
+		choose_largest(search, n_bundles(search), set_cache);
+}
+
+static double mib(uint64_t bytes)
+{
+	return (double)bytes / (double)MIB;
+}
+
+static int refuse(const struct search *search, struct error *err)
+{
+	const struct memory_parts *parts = &search->parts;
+	uint64_t named = amount_sum(amount_sum(parts->weights, parts->keys_values),
+				    amount_sum(parts->staging, parts->cache));
+	uint64_t rest = needed(search) > named ? needed(search) - named : 0;
+	char cache[64] = "";
+
+	if (parts->cache)
+		snprintf(cache, sizeof(cache), "%.1f for the cache asked for, ", mib(parts->cache));
+	return error_set(err, -ENOMEM,
+			 "%s: does not fit into %llu bytes of memory; at least %llu (%.1f MiB) are "
+			 "needed: %.1f for weights, %.1f for keys and values of %u tokens, %.1f for "
+			 "staging, %s%.1f for program and scratch; allow that much, or ask for less",
+			 gguf_path(search->model->file->gguf), (unsigned long long)search->budget,
+			 (unsigned long long)needed(search), mib(needed(search)),
+			 mib(parts->weights), mib(parts->keys_values),
+			 session_planned_tokens(search->model, search->options),
+			 mib(parts->staging), cache, mib(rest));
+}
+
+int memory_fit(const struct model *model, const struct memory_budget *budget,
+	       const struct memory_base *base, struct session_options *options,
+	       struct memory_parts *parts, struct error *err)
+{
+	struct search search = {
+		.model = model,
+		.base = base,
+		.geometry = session_geometry(model),
+		.budget = budget->bytes,
+		.options = options,
+	};
+	int ret;
+
+	if (!budget->keep_cache_ratio)
+		set_cache(&search, 0);
+	set_staging(&search, 0);
+	ret = memory_plan(model, options, base, parts, err);
+	if (ret < 0)
+		return ret;
+	if (!choose_batch(&search))
+		return refuse(&search, err);
+	choose_staging_and_cache(&search, budget->keep_cache_ratio);
+	return memory_plan(model, options, base, parts, err);
+}
