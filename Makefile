@@ -12,8 +12,9 @@
 # make bench-fio       the engine beside fio, with the same reads: SHAPE, DIR as for bench-io
 # make bench-links     what following links is worth beside a page cache, by simulation
 # make bench-run-lengths  what synthetic activations are calibrated by
-# make bench-io        what a token's bundles cost, by each method: SHAPE=opt-1.3b, or demo;
+# make bench-io bench-io-sizes        what a token's bundles cost, by each method: SHAPE=opt-1.3b, or demo;
 #                      DIR=... where model and trace are made (build/bench)
+# make bench-io-sizes  the same over bundles of several sizes: what linking gains by size
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
@@ -188,6 +189,9 @@ bench-io: all $(if $(filter demo,$(SHAPE)),$(BUILD)/demo/heldout.trace)
 bench-fio: all $(if $(filter demo,$(SHAPE)),$(BUILD)/demo/heldout.trace)
 	tests/bench/fio-mix $(BUILD) $(SHAPE) $(DIR)
 
+bench-io-sizes: all
+	tests/bench/io-sizes $(BUILD) $(SHAPE) $(DIR)
+
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
@@ -217,8 +221,8 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench-cache bench-device bench-fio bench-io bench-links bench-prefetch bench-run-lengths bpf check \
-	clean demo fuzz lint modules vmtest
+.PHONY: all bench-cache bench-device bench-fio bench-io bench-io-sizes bench-links bench-prefetch \
+	bench-run-lengths bpf check clean demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))

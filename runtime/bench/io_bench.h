@@ -24,6 +24,7 @@ struct io_bench_options {
 	const char *model; /* its geometry and bytes, not its weights, matter */
 	const char *trace; /* of the same model */
 	uint32_t tokens; /* to replay, at most */
+	uint32_t bundle_bytes; /* for io_inputs_shrink(); 0: as they are */
 	uint32_t mmap_tokens; /* of these, the first ones, by methods that map the file */
 
 	uint32_t repeats;

@@ -218,6 +218,19 @@ int io_inputs_read(const char *model_path, const char *trace_path, uint32_t n_to
 	return ret;
 }
 
+int io_inputs_shrink(struct io_inputs *inputs, uint32_t bytes, struct error *err)
+{
+	uint32_t unit = 2 * inputs->bundle_rows;
+
+	if (!bytes || bytes > inputs->geometry.stride || bytes % unit)
+		return error_set(err, -EINVAL,
+				 "bundles of %u bytes: %s has ones of %u, and parts of these have "
+				 "to be multiples of %u",
+				 bytes, inputs->path, inputs->geometry.stride, unit);
+	inputs->geometry.stride = bytes;
+	return 0;
+}
+
 void io_inputs_free(struct io_inputs *inputs)
 {
 	for (int i = 0; i < IO_LAYOUTS; i++) {

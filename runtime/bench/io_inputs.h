@@ -49,6 +49,12 @@ int io_inputs_read(const char *model_path, const char *trace_path, uint32_t n_to
 		   struct io_inputs *inputs, struct progress *progress, struct error *err);
 void io_inputs_free(struct io_inputs *inputs);
 
+/*
+ * Read as if bundles had `bytes`, no more than they have: an even part of each row, 8-bit
+ * weights for instance. What lies between two layers' bundles then is not read. -EINVAL else.
+ */
+int io_inputs_shrink(struct io_inputs *inputs, uint32_t bytes, struct error *err);
+
 /* Bytes of all bundles. */
 uint64_t io_inputs_bundle_bytes(const struct io_inputs *inputs);
 

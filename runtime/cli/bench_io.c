@@ -199,9 +199,13 @@ static int measure(const struct io_bench_options *options, struct io_results *re
 	progress_end(&bar, ret == 0);
 	if (ret < 0)
 		return ret;
-	progress_begin(&bar, "measure");
-	ret = io_bench(options, &inputs, results, &bar.progress, err);
-	progress_end(&bar, ret == 0);
+	if (options->bundle_bytes)
+		ret = io_inputs_shrink(&inputs, options->bundle_bytes, err);
+	if (ret == 0) {
+		progress_begin(&bar, "measure");
+		ret = io_bench(options, &inputs, results, &bar.progress, err);
+		progress_end(&bar, ret == 0);
+	}
 	io_inputs_free(&inputs);
 	return ret;
 }
@@ -256,6 +260,8 @@ int bench_io(const struct command *command, int argc, char **argv)
 		{ "tokens", 0, OPTION_U32, &options.tokens, "N: to replay (128)" },
 		{ "mmap-tokens", 0, OPTION_U32, &options.mmap_tokens,
 		  "N: of these, by methods that map the file (16)" },
+		{ "bundle-bytes", 0, OPTION_U32, &options.bundle_bytes,
+		  "N: read only so much of each bundle (all)" },
 		{ "cache-ratio", 0, OPTION_REAL, &options.cache_ratio,
 		  "R: share of all bundles in DRAM (0.05)" },
 		{ "a-us", 0, OPTION_REAL, &options.cost.a_us,

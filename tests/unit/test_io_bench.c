@@ -454,6 +454,32 @@ static void trace_of_another_model(void **state)
 	free(other);
 }
 
+/* Half of each bundle, side by side at the begin of the layer: half of the bytes. */
+static void smaller_bundles(void **state)
+{
+	struct io_model *model = *state;
+	const struct io_method *method = io_method_find("linked");
+	const struct io_setting setting = io_model_setting(model, 0);
+	struct io_outcome outcome = { .tokens = model->tokens, .n_tokens = IO_MODEL_TOKENS };
+	struct error err;
+
+	assert_refused_with(io_inputs_shrink(&model->inputs, 2 * IO_MODEL_STRIDE, &err), &err,
+			    model->model, "8192");
+	assert_refused_with(io_inputs_shrink(&model->inputs, IO_MODEL_STRIDE / 2 + 2, &err), &err,
+			    model->model, "multiples of 4");
+	assert_true(io_inputs_shrink(&model->inputs, 0, &err) < 0);
+	assert_ok(io_inputs_shrink(&model->inputs, IO_MODEL_STRIDE / 2, &err), &err);
+	assert_int_equal(io_inputs_bundle_bytes(&model->inputs),
+			 IO_MODEL_LAYERS * IO_MODEL_SLOTS * IO_MODEL_STRIDE / 2);
+	memset(model->consumed, 0, sizeof(*model->consumed));
+	assert_ok(method->replay(method, &model->inputs, &setting, &outcome, &err), &err);
+	assert_int_equal(model->consumed->row_bytes,
+			 model->consumed->rows * (IO_MODEL_STRIDE / 2));
+	for (uint32_t token = 0; token < IO_MODEL_TOKENS; token++)
+		assert_true(model->tokens[token].bytes >=
+			    model->tokens[token].wanted * IO_MODEL_STRIDE / 2);
+}
+
 static void bad_options(void **state)
 {
 	const struct io_model *model = *state;
@@ -491,6 +517,7 @@ int main(void)
 		model_test(all_methods_take_turns),
 		model_test(what_maps_is_missing_without_groups),
 		model_test(trace_of_another_model),
+		model_test(smaller_bundles),
 		model_test(bad_options),
 	};
 
