@@ -33,6 +33,9 @@ BUILD ?= build
 OPTIMIZE ?= -O2 -g
 endif
 
+# One name for one file: what make has noted of an object's headers goes by its name.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(BUILD)))
+
 ifeq ($(V),1)
 quiet = @echo '  $(1)' >/dev/null;
 else
