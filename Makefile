@@ -81,6 +81,9 @@ $(BUILD)/runtime/infer/kernels_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 $(BUILD)/runtime/infer/kernels_avx512.o: CFLAGS += -mavx512f -mavx512vl -mavx512bw -mfma -mf16c
 endif
 
+# The same seed gives the same gates on every machine: no product is fused with its sum.
+$(BUILD)/runtime/synth/synth_gate.o: CFLAGS += -ffp-contract=off
+
 # AddressSanitizer would make the vector kernels ten times slower; that they stay within
 # their arrays is what test_kernels checks with guard pages instead.
 ifeq ($(SANITIZE),1)
