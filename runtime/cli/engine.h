@@ -10,6 +10,7 @@
 
 struct engine_options {
 	const char *io;
+	uint32_t read_ahead_kib; /* of io mmap, or ENGINE_READ_AHEAD_OF_DEVICE */
 	double cache_ratio;
 	const char *cache_policy;
 	double cache_hot; /* share of the cache */
@@ -23,6 +24,9 @@ struct engine_options {
 /* No gap was given: it is the break-even of the device cost. */
 #define ENGINE_GAP_BY_COST UINT64_MAX
 
+/* No read-ahead was given: mapped files are read as their device has it. */
+#define ENGINE_READ_AHEAD_OF_DEVICE UINT32_MAX
+
 /*
  * Defaults: io auto, 5 % of the bundles in DRAM, by the default policy, gaps up to the device
  * cost's break-even.
@@ -31,7 +35,7 @@ struct engine_options engine_defaults(void);
 
 /* Append the specs of these options to `specs`; returns the new count. */
 size_t engine_add_specs(struct engine_options *options, struct option_spec *specs, size_t n);
-#define ENGINE_SPECS 9 /* how many that are */
+#define ENGINE_SPECS 10 /* how many that are */
 
 /* -1, or EXIT_USAGE after one line on what is wrong. */
 int engine_check(const struct command *command, const struct engine_options *options);

@@ -94,9 +94,13 @@ static int open_source(struct bundle_store *store, const char *path, size_t half
 {
 	uint32_t depth = options->queue_depth ? options->queue_depth : DEFAULT_QUEUE_DEPTH;
 	size_t bytes = 2 * LAYERS_IN_FLIGHT * half_bytes;
-	void *arena = staging_map(bytes);
+	void *arena;
 	int ret;
 
+	if (options->own_read_ahead)
+		return source_open_mapped(path, options->read_ahead_kib, &store->context.source,
+					  err);
+	arena = staging_map(bytes);
 	if (!arena)
 		return error_no_memory(err, "staging; ask for less");
 	store->arena = arena;

@@ -53,6 +53,9 @@ struct bundle_store_options {
 	const float *frequency;
 	uint64_t staging_bytes; /* for each of the two layers in flight; 0: up to 64 MiB */
 	uint32_t queue_depth; /* 0: 256 */
+	/* Of the source "mmap" alone: a read-ahead of its own, as in source_open_mapped(). */
+	bool own_read_ahead;
+	uint32_t read_ahead_kib;
 	struct device_cost cost; /* a possible one */
 	uint64_t gap_bytes; /* collapse limit; usually device_break_even_bytes(cost) */
 	/*

@@ -66,6 +66,14 @@ struct source;
 int source_open(const char *name, const char *path, void *arena, size_t arena_bytes,
 		uint32_t queue_depth, struct source **source, struct error *err);
 
+/*
+ * The source of mapped files with a read-ahead of its own: page faults read around themselves
+ * up to `read_ahead_kib` of the file, whatever its device has (storage/read_ahead.h says what
+ * that needs), or with 0 their own page and nothing else (MADV_RANDOM).
+ */
+int source_open_mapped(const char *path, uint32_t read_ahead_kib, struct source **source,
+		       struct error *err);
+
 /* Waits for reads in flight, then frees. NULL is allowed. */
 void source_close(struct source *source);
 

@@ -18,6 +18,8 @@ struct source {
 	char *arena;
 	size_t arena_bytes;
 	uint32_t queue_depth;
+	bool own_read_ahead; /* of a mapped file; else its device's */
+	uint32_t read_ahead_kib; /* 0: none */
 	uint32_t alignment; /* of offset, length and memory of an I/O; power of two, 1: none */
 	struct error failure; /* the first read that failed; code 0: none did */
 	char description[256];
