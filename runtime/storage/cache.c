@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/huge_pages.h"
 #include "storage/cache_policy.h"
 
 static const struct cache_policy policies[] = {
@@ -44,6 +45,7 @@ static bool allocate(struct cache *cache)
 	cache->bundles = calloc((size_t)cache->capacity + 1, cache->stride);
 	if (!cache->entries || !cache->entry_of || !cache->bundles)
 		return false;
+	huge_pages_ask(cache->bundles, (size_t)cache->capacity * cache->stride);
 	for (uint32_t i = 0; i < cache->n_bundles; i++)
 		cache->entry_of[i] = NO_ENTRY;
 	return true;

@@ -5,8 +5,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-/* Of x86-64, and of arm64 with pages of 4 KiB. Elsewhere the alignment does no harm. */
-#define HUGE_PAGE ((size_t)2 << 20)
+#include "base/huge_pages.h"
 
 static void *map(size_t bytes)
 {
@@ -31,8 +30,7 @@ void *staging_map(size_t bytes)
 		munmap(memory, before);
 	memory += before;
 	munmap(memory + bytes, HUGE_PAGE - before);
-	/* Where there are none it is as good without. */
-	madvise(memory, bytes, MADV_HUGEPAGE);
+	huge_pages_ask(memory, bytes);
 	return memory;
 }
 
