@@ -142,7 +142,8 @@ $(addprefix $(BUILD)/tests/unit/,test_io_mmap test_memory_group): TEST_LDFLAGS =
 	-Wl,--wrap=mkdir -Wl,--wrap=rmdir
 
 # They look on while a layer computes, and while a source waits.
-$(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window
+$(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window \
+	-Wl,--wrap=bundle_store_advance
 $(BUILD)/tests/unit/test_source_waits: TEST_LDFLAGS = -Wl,--wrap=io_uring_submit \
 	-Wl,--wrap=io_uring_submit_and_wait -Wl,--wrap=io_uring_submit_and_get_events
 

@@ -17,8 +17,9 @@
 
 #define LAYERS_IN_FLIGHT 2
 /*
- * Saturating a device takes 64. But what is beyond the depth starts only in later
- * calls, and while a layer computes there are none: so cover a whole layer's reads.
+ * Saturating a device takes 64. But what is beyond the depth starts only in later calls: so
+ * cover what is read until the next, which the session sees to (bundle_store_advance()). Most
+ * systems queue no more in the kernel.
  */
 #define DEFAULT_QUEUE_DEPTH 256
 #define DEFAULT_STAGING_BYTES (UINT64_C(64) << 20)
@@ -357,6 +358,11 @@ int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint6
 		return check_failure(store, err);
 	count_request(&store->stats, request);
 	return 0;
+}
+
+void bundle_store_advance(struct bundle_store *store)
+{
+	source_advance(store->context.source);
 }
 
 int bundle_store_next(struct bundle_store *store, uint32_t layer, struct bundle_window *window,

@@ -126,6 +126,12 @@ int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint6
 			 struct error *err);
 
 /*
+ * Keep reads of requested layers going, see source_advance(): to be called now and then by who
+ * computes long without asking for anything.
+ */
+void bundle_store_advance(struct bundle_store *store);
+
+/*
  * The next window of a requested layer: 1 and *window, 0 when all were handed
  * out (the request is then over), or a negative errno (-EINVAL for a layer that is
  * not requested).

@@ -214,6 +214,12 @@ int source_wait(struct source *source, const struct source_read *reads, uint32_t
 	return source->ops->wait(source, reads, n_reads, err);
 }
 
+void source_advance(struct source *source)
+{
+	if (source->ops->advance)
+		source->ops->advance(source);
+}
+
 void source_get_finished(const struct source *source, uint64_t *reads, uint64_t *bytes)
 {
 	*reads = 0;

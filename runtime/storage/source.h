@@ -99,6 +99,13 @@ int source_submit(struct source *source, struct source_read *reads, uint32_t n_r
 		  struct error *err);
 
 /*
+ * Start reads that wait for their turn, as far as others are done; does not block. For who does
+ * something long between source_submit() and source_wait(): else no more than the queue depth
+ * is read meanwhile. What fails is said by the next source_wait().
+ */
+void source_advance(struct source *source);
+
+/*
  * Block until all `n_reads` submitted reads of the array are done. A failed read
  * (EIO, a file that became shorter) fails here with file and offset, whichever
  * read it was; the source can then only be closed.

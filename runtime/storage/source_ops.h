@@ -39,6 +39,8 @@ struct source_ops {
 		      struct error *err);
 	int (*wait)(struct source *source, const struct source_read *reads, uint32_t n_reads,
 		    struct error *err);
+	/* NULL: reads start by themselves. */
+	void (*advance)(struct source *source);
 	/* NULL: it is not known when a read is finished. */
 	void (*get_finished)(const struct source *source, uint64_t *reads, uint64_t *bytes);
 	int (*get_counts)(const struct source *source, struct source_counts *counts,
