@@ -11,6 +11,8 @@
 # make bench-device    what an I/O costs on the device under DIR (build/bench), beside fio
 # make bench-links     what following links is worth beside a page cache, by simulation
 # make bench-run-lengths  what synthetic activations are calibrated by
+# make bench-half      a model of 3.5 GB in memory for half of it, against what maps it (root);
+#                      DIR=... where the model is made (build/bench)
 # make bench-io        what a token's bundles cost, by each method: SHAPE=opt-1.3b, or demo;
 #                      DIR=... where model and trace are made (build/bench)
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
@@ -188,6 +190,10 @@ SHAPE ?= demo
 bench-io: all $(if $(filter demo,$(SHAPE)),$(BUILD)/demo/heldout.trace)
 	tests/bench/io $(BUILD) $(SHAPE) $(DIR)
 
+# Documentation/benchmarks.rst
+bench-half: all
+	tests/bench/half $(BUILD) $(DIR)
+
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
@@ -217,7 +223,7 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench-cache bench-device bench-io bench-links bench-prefetch bench-run-lengths bpf check \
+.PHONY: all bench-cache bench-device bench-half bench-io bench-links bench-prefetch bench-run-lengths bpf check \
 	clean demo fuzz lint modules vmtest
 .SECONDARY:
 
