@@ -12,7 +12,9 @@
 # make bench-fio       the engine beside fio, with the same reads: SHAPE, DIR as for bench-io
 # make bench-links     what following links is worth beside a page cache, by simulation
 # make bench-run-lengths  what synthetic activations are calibrated by
-# make bench-io bench-io-sizes        what a token's bundles cost, by each method: SHAPE=opt-1.3b, or demo;
+# make bench-half      a model of 3.5 GB in memory for half of it, against what maps it (root);
+#                      DIR=... where the model is made (build/bench)
+# make bench-io        what a token's bundles cost, by each method: SHAPE=opt-1.3b, or demo;
 #                      DIR=... where model and trace are made (build/bench)
 # make bench-io-sizes  the same over bundles of several sizes: what linking gains by size
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
@@ -86,6 +88,9 @@ $(BUILD)/runtime/infer/kernels_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 $(BUILD)/runtime/infer/kernels_avx512.o: CFLAGS += -mavx512f -mavx512vl -mavx512bw -mfma -mf16c
 endif
 
+# The same seed gives the same gates on every machine: no product is fused with its sum.
+$(BUILD)/runtime/synth/synth_gate.o: CFLAGS += -ffp-contract=off
+
 # AddressSanitizer would make the vector kernels ten times slower; that they stay within
 # their arrays is what test_kernels checks with guard pages instead.
 ifeq ($(SANITIZE),1)
@@ -144,7 +149,8 @@ $(addprefix $(BUILD)/tests/unit/,test_io_mmap test_memory_group): TEST_LDFLAGS =
 	-Wl,--wrap=mkdir -Wl,--wrap=rmdir
 
 # They look on while a layer computes, and while a source waits.
-$(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window
+$(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window \
+	-Wl,--wrap=bundle_store_advance
 $(BUILD)/tests/unit/test_source_waits: TEST_LDFLAGS = -Wl,--wrap=io_uring_submit \
 	-Wl,--wrap=io_uring_submit_and_wait -Wl,--wrap=io_uring_submit_and_get_events
 
@@ -195,6 +201,10 @@ bench-fio: all $(if $(filter demo,$(SHAPE)),$(BUILD)/demo/heldout.trace)
 bench-io-sizes: all
 	tests/bench/io-sizes $(BUILD) $(SHAPE) $(DIR)
 
+# Documentation/benchmarks.rst
+bench-half: all
+	tests/bench/half $(BUILD) $(DIR)
+
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
@@ -224,8 +234,8 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench-cache bench-device bench-fio bench-io bench-io-sizes bench-links bench-prefetch \
-	bench-run-lengths bpf check clean demo fuzz lint modules vmtest
+.PHONY: all bench-cache bench-device bench-fio bench-half bench-io bench-io-sizes bench-links \
+	bench-prefetch bench-run-lengths bpf check clean demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))

@@ -15,7 +15,7 @@
 #include "bench/device_file.h"
 #include "storage/device_fit.h"
 #include "storage/source.h"
-#include "storage/large_memory.h"
+#include "storage/staging.h"
 
 #define KIB 1024u
 #define PAGE 4096u
@@ -97,7 +97,7 @@ static int prepare(struct bench *bench, struct error *err)
 		return ret;
 	bench->result->file_bytes = bench->file.bytes;
 	bench->reads = calloc(MOST_READS, sizeof(*bench->reads));
-	bench->arena = large_memory_map(ARENA_BYTES);
+	bench->arena = staging_map(ARENA_BYTES);
 	if (!bench->reads || !bench->arena)
 		return error_no_memory(err, "the reads of a benchmark");
 	/* Page faults are no cost of the device. */
@@ -110,7 +110,7 @@ static void clean_up(struct bench *bench)
 {
 	for (size_t i = 0; i < N_DEPTHS; i++)
 		source_close(bench->sources[i]);
-	large_memory_unmap(bench->arena, ARENA_BYTES);
+	staging_unmap(bench->arena, ARENA_BYTES);
 	free(bench->reads);
 	device_file_close(&bench->file);
 }

@@ -17,7 +17,7 @@
 #include "bench/extent_file.h"
 #include "bench/io_inputs.h"
 #include "bench/io_method.h"
-#include "bench/read_ahead.h"
+#include "storage/read_ahead.h"
 #include "storage/source.h"
 
 struct bench {

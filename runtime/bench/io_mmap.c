@@ -26,7 +26,7 @@
 #include "base/proc_io.h"
 #include "bench/io_method.h"
 #include "bench/memory_group.h"
-#include "bench/read_ahead.h"
+#include "storage/read_ahead.h"
 
 /*
  * Beside the cache's share: for the process itself and a read-ahead in flight, and for the

@@ -32,13 +32,26 @@ struct run {
 	uint32_t n_made;
 	double prompt_seconds;
 	double seconds; /* of generating */
+	double begin; /* of the command */
+	double first_token_seconds; /* from there on, loading included */
+	uint64_t first_token_bytes; /* from storage by then; 0 where the kernel does not count */
+	bool begun; /* a token was made */
 	struct utf8_stream utf8;
 };
 
-/* Show a token's text at once. What is not yet a whole character waits. */
-static int show_token(void *arg, uint32_t id)
+static void note_first_token(struct run *run)
 {
-	struct run *run = arg;
+	struct proc_io io = { 0 };
+
+	run->begun = true;
+	run->first_token_seconds = now_seconds() - run->begin;
+	proc_io_read(&io);
+	run->first_token_bytes = io.read_bytes;
+}
+
+/* Show a token's text at once. What is not yet a whole character waits. */
+static int show_token(struct run *run, uint32_t id)
+{
 	const char *bytes;
 	size_t length = tokenizer_bytes(run->engine.model->tokenizer, id, &bytes);
 	char *text = malloc(UTF8_STREAM_ROOM(length));
@@ -50,6 +63,15 @@ static int show_token(void *arg, uint32_t id)
 	fwrite(text, 1, n, stdout);
 	free(text);
 	return fflush(stdout) ? -errno : 0;
+}
+
+static int take_token(void *arg, uint32_t id)
+{
+	struct run *run = arg;
+
+	if (!run->begun)
+		note_first_token(run);
+	return run->options->json ? 0 : show_token(run, id);
 }
 
 static void end_text(struct run *run)
@@ -93,11 +115,14 @@ static json_t *run_json(const struct run *run, const struct bundle_store_stats *
 	char *text = made_text(run, &length);
 	json_t *object;
 
-	object = json_pack("{s:o, s:s%, s:o, s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:i, s:I, s:o, "
-			   "s:I, s:b}",
+	object = json_pack("{s:o, s:s%, s:o, s:{s:f, s:I}, s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:i, "
+			   "s:I, s:o, s:I, s:b}",
 		"tokens", json_u32s(run->made, run->n_made),
 		"text", text ? text : "", length,
 		"prompt_tokens", json_u32s(run->prompt, run->n_prompt),
+		"first_token",
+		"seconds", run->first_token_seconds,
+		"read_bytes", (json_int_t)run->first_token_bytes,
 		"prompt_seconds", run->prompt_seconds,
 		"tokens_per_s", run->seconds > 0 ? run->n_made / run->seconds : 0.0,
 		"ffn_active_share", usage_active_share(engine->usage),
@@ -147,7 +172,7 @@ static int generate(struct run *run, struct error *err)
 			.top_p = (float)options->top_p,
 			.seed = options->seed,
 		},
-		.token = options->json ? NULL : show_token,
+		.token = take_token,
 		.arg = run,
 	};
 	double begin = now_seconds();
@@ -201,7 +226,7 @@ static int prepare(struct run *run, const char *path, struct error *err)
 
 static int run_model(const char *path, const struct run_options *options, struct error *err)
 {
-	struct run run = { .options = options };
+	struct run run = { .options = options, .begin = now_seconds() };
 	struct bundle_store_stats stats;
 	int ret;
 

@@ -22,6 +22,7 @@ struct engine_options engine_defaults(void)
 {
 	return (struct engine_options){
 		.io = "auto",
+		.read_ahead_kib = ENGINE_READ_AHEAD_OF_DEVICE,
 		.cache_ratio = ENGINE_CACHE_BY_DEFAULT,
 		.memory = ENGINE_NO_BUDGET,
 		.cache_policy = CACHE_DEFAULT_POLICY,
@@ -34,6 +35,8 @@ size_t engine_add_specs(struct engine_options *options, struct option_spec *spec
 {
 	specs[n++] = (struct option_spec){ "io", 0, OPTION_STRING, &options->io,
 		"SOURCE: auto, uring, mmap or pread (auto)" };
+	specs[n++] = (struct option_spec){ "read-ahead", 0, OPTION_U32, &options->read_ahead_kib,
+		"KIB: around a page fault of --io mmap; 0: none (the device's)" };
 	specs[n++] = (struct option_spec){ "cache-ratio", 0, OPTION_REAL, &options->cache_ratio,
 		"R: share of all bundles kept in DRAM, 0 to 1 (0.05)" };
 	specs[n++] = (struct option_spec){ "memory", 0, OPTION_BYTES, &options->memory,
@@ -70,6 +73,8 @@ int engine_check(const struct command *command, const struct engine_options *opt
 	if (!known)
 		return usage_error(command, "--io %s: has to be auto, uring, mmap or pread",
 				   options->io);
+	if (options->read_ahead_kib != ENGINE_READ_AHEAD_OF_DEVICE && strcmp(options->io, "mmap"))
+		return usage_error(command, "--read-ahead: only --io mmap has one");
 	if (!isnan(options->cache_ratio) &&
 	    !(options->cache_ratio >= 0 && options->cache_ratio <= 1))
 		return usage_error(command, "--cache-ratio %g: has to be from 0 to 1",
@@ -107,6 +112,8 @@ struct bundle_store_options engine_store_options(const struct engine_options *op
 		.cache_policy = options->cache_policy,
 		.hot_share = options->cache_hot,
 		.queue_depth = options->queue_depth,
+		.own_read_ahead = options->read_ahead_kib != ENGINE_READ_AHEAD_OF_DEVICE,
+		.read_ahead_kib = options->read_ahead_kib,
 		.cost = cost,
 		.refine_cost = refines(options),
 		.gap_bytes = gap == ENGINE_GAP_BY_COST ? device_break_even_bytes(cost) : gap,

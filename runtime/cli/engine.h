@@ -13,6 +13,7 @@
 
 struct engine_options {
 	const char *io;
+	uint32_t read_ahead_kib; /* of io mmap, or ENGINE_READ_AHEAD_OF_DEVICE */
 	double cache_ratio; /* or ENGINE_CACHE_BY_DEFAULT */
 	uint64_t memory; /* budget in bytes, or ENGINE_NO_BUDGET */
 	const char *cache_policy;
@@ -29,6 +30,9 @@ struct engine_options {
 /* No ratio was given (which cannot be NaN): what the budget leaves, or 5 % without one. */
 #define ENGINE_CACHE_BY_DEFAULT ((double)NAN)
 #define ENGINE_NO_BUDGET UINT64_MAX
+
+/* No read-ahead was given: mapped files are read as their device has it. */
+#define ENGINE_READ_AHEAD_OF_DEVICE UINT32_MAX
 
 /*
  * Defaults: io auto, 5 % of the bundles in DRAM, by the default policy, gaps up to the device

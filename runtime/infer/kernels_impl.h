@@ -36,11 +36,13 @@ static inline void store_f32(float *p, vec v)
 
 /*
  * Sums of n_rows x n_tokens products, both at most TILE. Always inlined with
- * constant counts, so that the loops unroll and the sums stay in registers.
+ * constant counts, so that the loops unroll and the sums stay in registers. `next` (or NULL)
+ * are TILE rows to be brought nearer meanwhile: a row of a large model is a page, at whose
+ * end processors stop looking ahead.
  */
 static inline __attribute__((always_inline)) void
 dot_tile(float *out, size_t out_stride, const uint16_t *const *rows, size_t n_rows, const float *x,
-	 size_t x_stride, size_t n_tokens, size_t n)
+	 size_t x_stride, size_t n_tokens, size_t n, const uint16_t *const *next)
 {
 	vec sums[TILE][TILE] = { 0 };
 	size_t i;
@@ -48,6 +50,8 @@ dot_tile(float *out, size_t out_stride, const uint16_t *const *rows, size_t n_ro
 	for (i = 0; i + LANES <= n; i += LANES) {
 		vec weights[TILE];
 
+		for (size_t r = 0; next && r < TILE; r++)
+			__builtin_prefetch(next[r] + i);
 		for (size_t r = 0; r < n_rows; r++)
 			weights[r] = load_f16(rows[r] + i);
 		for (size_t t = 0; t < n_tokens; t++) {
@@ -76,18 +80,23 @@ static void dot_rows(float *out, size_t out_stride, const uint16_t *const *rows,
 	for (r = 0; r + TILE <= n_rows; r += TILE) {
 		for (t = 0; t + TILE <= n_tokens; t += TILE)
 			dot_tile(out + t * out_stride + r, out_stride, rows + r, TILE,
-				 x + t * x_stride, x_stride, TILE, n);
-		for (; t < n_tokens; t++)
-			dot_tile(out + t * out_stride + r, out_stride, rows + r, TILE,
-				 x + t * x_stride, x_stride, 1, n);
+				 x + t * x_stride, x_stride, TILE, n, NULL);
+		/* With one token loading the weights is all that takes time. */
+		if (n_tokens == 1 && r + 2 * TILE <= n_rows)
+			dot_tile(out + r, out_stride, rows + r, TILE, x, x_stride, 1, n,
+				 rows + r + TILE);
+		else
+			for (; t < n_tokens; t++)
+				dot_tile(out + t * out_stride + r, out_stride, rows + r, TILE,
+					 x + t * x_stride, x_stride, 1, n, NULL);
 	}
 	for (; r < n_rows; r++) {
 		for (t = 0; t + TILE <= n_tokens; t += TILE)
 			dot_tile(out + t * out_stride + r, out_stride, rows + r, 1,
-				 x + t * x_stride, x_stride, TILE, n);
+				 x + t * x_stride, x_stride, TILE, n, NULL);
 		for (; t < n_tokens; t++)
 			dot_tile(out + t * out_stride + r, out_stride, rows + r, 1,
-				 x + t * x_stride, x_stride, 1, n);
+				 x + t * x_stride, x_stride, 1, n, NULL);
 	}
 }
 

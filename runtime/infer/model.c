@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/huge_pages.h"
 #include "model/gguf_verify.h"
 
 /* Where the pointer to each tensor goes: in struct model, or in struct layer_weights. */
@@ -109,6 +110,7 @@ static int load_resident(struct model *model, struct error *err)
 	model->memory = aligned_alloc(64, model->resident_bytes);
 	if (!model->memory)
 		return error_no_memory(err, "the resident weights");
+	huge_pages_ask(model->memory, model->resident_bytes);
 	ret = gguf_load_checksums(model->file->gguf, &checksums, err);
 	if (ret < 0)
 		return ret;

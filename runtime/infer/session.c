@@ -426,8 +426,10 @@ static void attention_block(struct session *session, uint32_t layer)
 	size_t past = (size_t)layer * session->max_tokens * kv;
 
 	project(session, w, past + session->position * kv);
+	bundle_store_advance(session->store);
 	attention(compute, &shape, session->normed, session->queries, session->keys + past,
 		  session->values + past, session->scores, session->position, n);
+	bundle_store_advance(session->store);
 	linear(compute, session->mixed, w->attn_out, w->attn_out_bias, session->normed, n, d, d);
 	add_to_residual(session, w->attn_norm_weight, w->attn_norm_bias);
 }
@@ -519,6 +521,7 @@ static int ffn_block(struct session *session, uint32_t layer, struct error *err)
 	clear_mixed(session, w->ffn_down_bias);
 	while ((ret = bundle_store_next(session->store, layer, &window, err)) > 0)
 		ffn_window(&session->compute, &batch, &window, session->ffn_scratch);
+	bundle_store_advance(session->store);
 	if (ret == 0)
 		ret = observe(session, layer, batch.x, err);
 	if (ret == 0)

@@ -14,12 +14,13 @@
 #include "base/bits.h"
 #include "storage/bundle_hot.h"
 #include "storage/bundle_request.h"
-#include "storage/large_memory.h"
+#include "storage/staging.h"
 
 #define DEFAULT_LAYERS_IN_FLIGHT 2
 /*
- * Saturating a device takes 64. But what is beyond the depth starts only in later
- * calls, and while a layer computes there are none: so cover a whole layer's reads.
+ * Saturating a device takes 64. But what is beyond the depth starts only in later calls: so
+ * cover what is read until the next, which the session sees to (bundle_store_advance()). Most
+ * systems queue no more in the kernel.
  */
 #define DEFAULT_QUEUE_DEPTH 256
 #define DEFAULT_STAGING_BYTES (UINT64_C(64) << 20)
@@ -138,9 +139,13 @@ static int open_source(struct bundle_store *store, const char *path, size_t half
 		       const struct bundle_store_options *options, struct error *err)
 {
 	size_t bytes = arena_bytes(options, half_bytes);
-	void *arena = large_memory_map(bytes);
+	void *arena;
 	int ret;
 
+	if (options->own_read_ahead)
+		return source_open_mapped(path, options->read_ahead_kib, &store->context.source,
+					  err);
+	arena = staging_map(bytes);
 	if (!arena)
 		return error_no_memory(err, "staging; ask for less");
 	store->arena = arena;
@@ -151,7 +156,7 @@ static int open_source(struct bundle_store *store, const char *path, size_t half
 		return ret;
 	source_observe(store->context.source, options->observer);
 	if (source_room(store->context.source, 1) == 0) {
-		large_memory_unmap(arena, bytes);
+		staging_unmap(arena, bytes);
 		store->arena = NULL;
 		store->arena_bytes = 0;
 	}
@@ -319,7 +324,7 @@ void bundle_store_close(struct bundle_store *store)
 	for (size_t i = 0; i < store->n_requests; i++)
 		bundle_request_free(&store->requests[i]);
 	cache_destroy(store->context.cache);
-	large_memory_unmap(store->arena, store->arena_bytes);
+	staging_unmap(store->arena, store->arena_bytes);
 	free(store->offsets);
 	free(store);
 }
@@ -441,6 +446,11 @@ int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint6
 		return check_failure(store, err);
 	count_request(&store->stats, request);
 	return 0;
+}
+
+void bundle_store_advance(struct bundle_store *store)
+{
+	source_advance(store->context.source);
 }
 
 int bundle_store_next(struct bundle_store *store, uint32_t layer, struct bundle_window *window,

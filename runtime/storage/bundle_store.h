@@ -59,6 +59,9 @@ struct bundle_store_options {
 	uint32_t layers_in_flight; /* 0: two, at most BUNDLE_STORE_MAX_LAYERS */
 	uint64_t staging_bytes; /* for each of the layers in flight; 0: up to 64 MiB */
 	uint32_t queue_depth; /* 0: 256 */
+	/* Of the source "mmap" alone: a read-ahead of its own, as in source_open_mapped(). */
+	bool own_read_ahead;
+	uint32_t read_ahead_kib;
 	struct device_cost cost; /* a possible one */
 	uint64_t gap_bytes; /* collapse limit; usually device_break_even_bytes(cost) */
 	/*
@@ -155,6 +158,12 @@ uint64_t bundle_store_least_staging(const struct bundle_geometry *geometry);
  */
 int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint64_t *wanted,
 			 struct error *err);
+
+/*
+ * Keep reads of requested layers going, see source_advance(): to be called now and then by who
+ * computes long without asking for anything.
+ */
+void bundle_store_advance(struct bundle_store *store);
 
 /*
  * The next window of a requested layer: 1 and *window, 0 when all were handed

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/huge_pages.h"
 #include "storage/cache_policy.h"
-#include "storage/large_memory.h"
 
 static const struct cache_policy policies[] = {
 	{ "clock", &cache_clock, cache_admit_all },
@@ -68,11 +68,11 @@ static bool allocate(struct cache *cache)
 
 	cache->entries = zeros(arrays.entries);
 	cache->entry_of = zeros(arrays.entry_of);
-	/* At least a page, so that there is something to map. */
-	cache->bundles = large_memory_map(arrays.bundles + !arrays.bundles);
+	cache->bundles = zeros(arrays.bundles);
 	cache->state = zeros(arrays.state);
 	if (!cache->entries || !cache->entry_of || !cache->bundles || !cache->state)
 		return false;
+	huge_pages_ask(cache->bundles, (size_t)cache->capacity * cache->stride);
 	for (uint32_t i = 0; i < cache->n_bundles; i++)
 		cache->entry_of[i] = NO_ENTRY;
 	return true;
@@ -151,13 +151,10 @@ int cache_create(const struct cache_options *options, struct cache **result, str
 
 void cache_destroy(struct cache *cache)
 {
-	struct arrays arrays;
-
 	if (!cache)
 		return;
-	arrays = arrays_of(cache);
-	large_memory_unmap(cache->bundles, arrays.bundles + !arrays.bundles);
 	free(cache->state);
+	free(cache->bundles);
 	free(cache->entry_of);
 	free(cache->entries);
 	free(cache);

@@ -12,6 +12,7 @@
 
 #include "base/amount.h"
 #include "base/file.h"
+#include "storage/read_ahead.h"
 
 static const struct source_ops *const all_ops[] = {
 	&source_uring_ops,
@@ -32,6 +33,12 @@ static int open_file(struct source *source, const char *path, struct error *err)
 		return source->fd;
 	if (source->file_bytes == 0)
 		return error_set(err, -EINVAL, "%s: is empty", path);
+	if (source->own_read_ahead && source->read_ahead_kib) {
+		close(source->fd);
+		source->fd = read_ahead_open(path, source->read_ahead_kib, err);
+		if (source->fd < 0)
+			return source->fd;
+	}
 	/* Some file systems under io_uring take O_NONBLOCK at its word: -EAGAIN, no waiting. */
 	if (fcntl(source->fd, F_SETFL, 0) < 0)
 		return error_set(err, -errno, "%s: cannot change open flags: %s", path,
@@ -97,23 +104,18 @@ uint64_t source_kernel_bytes(const char *name, uint64_t arena_bytes, uint32_t qu
 			  amount_product(arena_bytes / PAGE + 1, KERNEL_BYTES_OF_PAGE));
 }
 
-int source_open(const char *name, const char *path, void *arena, size_t arena_bytes,
-		uint32_t queue_depth, struct source **result, struct error *err)
+/* `wanted`: a source of which arena, depth and read-ahead are set. */
+static int open_as(const char *name, const char *path, const struct source *wanted,
+		   struct source **result, struct error *err)
 {
-	struct source *source;
+	struct source *source = malloc(sizeof(*source));
 	int ret;
 
-	if (queue_depth == 0 || queue_depth > SOURCE_MAX_QUEUE_DEPTH)
-		return error_set(err, -EINVAL, "queue depth %u is not within 1 to %u", queue_depth,
-				 SOURCE_MAX_QUEUE_DEPTH);
-	source = calloc(1, sizeof(*source));
 	if (!source)
 		return error_no_memory(err, "a source");
+	*source = *wanted;
 	source->fd = -1;
 	source->alignment = 1;
-	source->arena = arena;
-	source->arena_bytes = arena_bytes;
-	source->queue_depth = queue_depth;
 	source->path = strdup(path);
 	if (!source->path) {
 		ret = error_no_memory(err, "a source");
@@ -138,6 +140,32 @@ fail:
 void source_observe(struct source *source, const struct source_observer *observer)
 {
 	source->observer = observer;
+}
+
+int source_open(const char *name, const char *path, void *arena, size_t arena_bytes,
+		uint32_t queue_depth, struct source **result, struct error *err)
+{
+	const struct source wanted = {
+		.arena = arena,
+		.arena_bytes = arena_bytes,
+		.queue_depth = queue_depth,
+	};
+
+	if (queue_depth == 0 || queue_depth > SOURCE_MAX_QUEUE_DEPTH)
+		return error_set(err, -EINVAL, "queue depth %u is not within 1 to %u", queue_depth,
+				 SOURCE_MAX_QUEUE_DEPTH);
+	return open_as(name, path, &wanted, result, err);
+}
+
+int source_open_mapped(const char *path, uint32_t read_ahead_kib, struct source **result,
+		       struct error *err)
+{
+	const struct source wanted = {
+		.own_read_ahead = true,
+		.read_ahead_kib = read_ahead_kib,
+	};
+
+	return open_as(source_mmap_ops.name, path, &wanted, result, err);
 }
 
 void source_close(struct source *source)
@@ -220,6 +248,12 @@ int source_wait(struct source *source, const struct source_read *reads, uint32_t
 		struct error *err)
 {
 	return source->ops->wait(source, reads, n_reads, err);
+}
+
+void source_advance(struct source *source)
+{
+	if (source->ops->advance)
+		source->ops->advance(source);
 }
 
 void source_get_finished(const struct source *source, uint64_t *reads, uint64_t *bytes)

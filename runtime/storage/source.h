@@ -93,6 +93,14 @@ bool source_uses_arena(const char *name);
  */
 uint64_t source_kernel_bytes(const char *name, uint64_t arena_bytes, uint32_t queue_depth);
 
+/*
+ * The source of mapped files with a read-ahead of its own: page faults read around themselves
+ * up to `read_ahead_kib` of the file, whatever its device has (storage/read_ahead.h says what
+ * that needs), or with 0 their own page and nothing else (MADV_RANDOM).
+ */
+int source_open_mapped(const char *path, uint32_t read_ahead_kib, struct source **source,
+		       struct error *err);
+
 /* Waits for reads in flight, then frees. NULL is allowed. */
 void source_close(struct source *source);
 
@@ -116,6 +124,13 @@ size_t source_room(const struct source *source, uint32_t length);
  */
 int source_submit(struct source *source, struct source_read *reads, uint32_t n_reads,
 		  struct error *err);
+
+/*
+ * Start reads that wait for their turn, as far as others are done; does not block. For who does
+ * something long between source_submit() and source_wait(): else no more than the queue depth
+ * is read meanwhile. What fails is said by the next source_wait().
+ */
+void source_advance(struct source *source);
 
 /*
  * Block until all `n_reads` submitted reads of the array are done. A failed read

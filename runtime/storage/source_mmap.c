@@ -42,10 +42,30 @@ static int process_counts(struct source_counts *counts)
 	return 0;
 }
 
+/* Says what is in use. */
+static int set_read_ahead(struct source *source, void *bytes, struct error *err)
+{
+	char *text = source->description;
+	size_t size = sizeof(source->description);
+
+	if (!source->own_read_ahead) {
+		snprintf(text, size, "mmap, default readahead");
+	} else if (source->read_ahead_kib) {
+		snprintf(text, size, "mmap, readahead of %u KiB", source->read_ahead_kib);
+	} else {
+		snprintf(text, size, "mmap, MADV_RANDOM");
+		if (madvise(bytes, (size_t)source->file_bytes, MADV_RANDOM))
+			return error_set(err, -errno, "%s: no MADV_RANDOM: %s", source->path,
+					 strerror(errno));
+	}
+	return 0;
+}
+
 static int mmap_start(struct source *source, struct error *err)
 {
 	struct mapping *mapping;
 	void *bytes;
+	int ret;
 
 	if (source->file_bytes > SIZE_MAX)
 		return error_set(err, -EOVERFLOW, "%s: too large to be mapped", source->path);
@@ -54,17 +74,20 @@ static int mmap_start(struct source *source, struct error *err)
 		return error_no_memory(err, "a mapping");
 	bytes = mmap(NULL, (size_t)source->file_bytes, PROT_READ, MAP_SHARED, source->fd, 0);
 	if (bytes == MAP_FAILED) {
-		int code = -errno;
-
+		ret = error_set(err, -errno, "%s: cannot be mapped: %s", source->path,
+				strerror(errno));
 		free(mapping);
-		return error_set(err, code, "%s: cannot be mapped: %s", source->path,
-				 strerror(-code));
+		return ret;
+	}
+	ret = set_read_ahead(source, bytes, err);
+	if (ret < 0) {
+		munmap(bytes, (size_t)source->file_bytes);
+		free(mapping);
+		return ret;
 	}
 	mapping->bytes = bytes;
 	mapping->counted = process_counts(&mapping->at_start) == 0;
 	source->state = mapping;
-	snprintf(source->description, sizeof(source->description),
-		 "mmap, default readahead");
 	return 0;
 }
 

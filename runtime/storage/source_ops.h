@@ -18,6 +18,8 @@ struct source {
 	char *arena;
 	size_t arena_bytes;
 	uint32_t queue_depth;
+	bool own_read_ahead; /* of a mapped file; else its device's */
+	uint32_t read_ahead_kib; /* 0: none */
 	uint32_t alignment; /* of offset, length and memory of an I/O; power of two, 1: none */
 	const struct source_observer *observer; /* NULL: nobody */
 	struct error failure; /* the first read that failed; code 0: none did */
@@ -38,6 +40,8 @@ struct source_ops {
 		      struct error *err);
 	int (*wait)(struct source *source, const struct source_read *reads, uint32_t n_reads,
 		    struct error *err);
+	/* NULL: reads start by themselves. */
+	void (*advance)(struct source *source);
 	/* NULL: it is not known when a read is finished. */
 	void (*get_finished)(const struct source *source, uint64_t *reads, uint64_t *bytes);
 	int (*get_counts)(const struct source *source, struct source_counts *counts,

@@ -8,7 +8,7 @@
  * With deferred task work (Linux 6.1) completions are handled only inside those
  * calls, by the thread that made the ring: the computing threads are never
  * interrupted, but nothing new starts between two calls either. Hence a queue
- * depth that covers what should run unattended.
+ * depth that covers what should run unattended, and source_advance().
  *
  * A wait asks for as many completions as it knows to be missing (fewer while reads
  * are waiting for their turn, to refill the queue early): one system call brings
@@ -224,6 +224,15 @@ static int uring_submit(struct source *source, struct source_read *reads, uint32
 	return 0;
 }
 
+/* A ring that stopped working does so in the wait that follows, too. */
+static void uring_advance(struct source *source)
+{
+	const struct uring *uring = source->state;
+
+	if (uring->waiting)
+		advance(source, 0, NULL);
+}
+
 static uint32_t count_missing(const struct source_read *reads, uint32_t n_reads)
 {
 	uint32_t missing = 0;
@@ -340,6 +349,7 @@ const struct source_ops source_uring_ops = {
 	.stop = uring_stop,
 	.submit = uring_submit,
 	.wait = uring_wait,
+	.advance = uring_advance,
 	.get_finished = uring_get_finished,
 	.get_counts = uring_get_counts,
 };

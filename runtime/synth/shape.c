@@ -32,7 +32,7 @@ static const struct model_shape shapes[] = {
 	},
 	{
 		.name = "relu-llama-2b", .d_model = 2048, .n_ffn = 8192, .n_layers = 24,
-		.n_matrices = 3, .n_heads = 16, .n_kv_heads = 16, .n_vocab = 32000,
+		.n_matrices = 3, .gate_rank = 64, .n_heads = 16, .n_kv_heads = 16, .n_vocab = 32000,
 		.d_embed = 2048, GATED_GROWTH,
 		.activity = { .active_share = 0.1, .frequency_spread = 4, .mood_spread = 1.5,
 			      .cluster_neurons = 4, .member = 0.88, .persistence = 0.3 },
@@ -46,14 +46,14 @@ static const struct model_shape shapes[] = {
 	},
 	{
 		.name = "llama-2-7b", .d_model = 4096, .n_ffn = 11008, .n_layers = 32,
-		.n_matrices = 3, .n_heads = 32, .n_kv_heads = 32, .n_vocab = 32000,
+		.n_matrices = 3, .gate_rank = 64, .n_heads = 32, .n_kv_heads = 32, .n_vocab = 32000,
 		.d_embed = 4096, GATED_GROWTH,
 		.activity = { .active_share = 0.24, .frequency_spread = 7, .mood_spread = 2,
 			      .cluster_neurons = 2.5, .member = 0.95, .persistence = 0.3 },
 	},
 	{
 		.name = "mistral-7b", .d_model = 4096, .n_ffn = 14336, .n_layers = 32,
-		.n_matrices = 3, .n_heads = 32, .n_kv_heads = 8, .n_vocab = 32000,
+		.n_matrices = 3, .gate_rank = 64, .n_heads = 32, .n_kv_heads = 8, .n_vocab = 32000,
 		.d_embed = 4096, GATED_GROWTH,
 		.activity = { .active_share = 0.24, .frequency_spread = 7, .mood_spread = 2,
 			      .cluster_neurons = 2.5, .member = 0.95, .persistence = 0.3 },

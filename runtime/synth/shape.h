@@ -23,6 +23,7 @@ struct model_shape {
 	uint32_t n_vocab;
 	uint32_t d_embed; /* width of the token embedding */
 	bool post_norm; /* norms after attention and FFN, and none at the end */
+	uint32_t gate_rank; /* of the model's gates (synth_gate.h); of a gated FFN only */
 	/* What the shares of active neurons in the first and the last layer are, of the mean. */
 	double first_layer_share, last_layer_share;
 	struct synth_parameters activity; /* the active share is the mean over layers */

@@ -14,7 +14,9 @@
 
 /*
  * Weights are +-[s, 2s) with s a power of two near 1 / (2 sqrt(d_model)); norms are one,
- * biases 0. Slots are in the order of neurons. Every byte of the weights is written: no file
+ * biases 0. Slots are in the order of neurons. A gated model has a larger embedding, gates of
+ * which activity.active_share opens in every layer, and a predictor that foretells which
+ * (synth_gate.h). Every byte of the weights is written: no file
  * system can leave it out, and few can compress it. The model's id is synth_model_id().
  * Progress counts bytes.
  */

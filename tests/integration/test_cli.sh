@@ -42,6 +42,8 @@ check 'a queue too deep' misused '--queue-depth 9999' \
 
 check 'an unknown way of cost' misused '--device-cost free: has to be' \
 	"$COLINK" run "$linked" -p a --device-cost free
+check 'a read-ahead of what is not mapped' misused '--read-ahead' \
+	"$COLINK" run "$linked" -p x --io uring --read-ahead 0
 check 'a gap that would have to be two' misused '--gap with --device-cost refine' \
 	"$COLINK" eval "$linked" --text "$model/heldout.txt" --gap 0 --device-cost refine
 
@@ -261,6 +263,14 @@ check 'run tells the DRAM that it needs' holds ".dram_bytes >= $resident" "$work
 check 'with it that of the cache' holds \
 	".dram_bytes == $(jq .dram_bytes "$work/no-cache.json") + 6 * 2048 * (1024 + 8)" \
 	"$work/cache.json"
+
+check 'and the most memory that it had' holds ".memory.peak_bytes >= $resident" "$work/no-cache.json"
+check 'the first token comes after the prompt' holds \
+	'.first_token.seconds > .prompt_seconds and .first_token.read_bytes >= 0' \
+	"$work/no-cache.json"
+"$COLINK" run "$linked" -p a -n 2 --json --io mmap --read-ahead 0 >"$work/random.json"
+check 'a mapped file without read-ahead' holds '.io.detail == "mmap, MADV_RANDOM"' \
+	"$work/random.json"
 
 head -c 1800 "$model/heldout.txt" >"$work/short.txt"
 "$COLINK" link "$model" --text "$work/short.txt" -o "$work/short.gguf" --json >"$work/short.json"

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "bench/memory_group.h"
-#include "bench/read_ahead.h"
+#include "storage/read_ahead.h"
 
 #define LIMIT 12345678
 

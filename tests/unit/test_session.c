@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What a session asks the store for, and when: the reads of layer L + 1 have to be
- * on their way before layer L computes. ffn_window() is wrapped (see the Makefile)
- * to look at the store at that moment.
+ * on their way before layer L computes, and to be kept going meanwhile. ffn_window() is
+ * wrapped (see the Makefile) to look at the store at that moment, and bundle_store_advance()
+ * to count.
  */
 #include "helpers/test.h"
 
@@ -23,7 +24,17 @@ static struct {
 	uint64_t wanted[LAYERS]; /* bundles asked for when a layer's first window is computed */
 	uint32_t n_layers;
 	bool begun; /* the layer's first window was seen */
+	uint32_t n_advanced;
 } seen;
+
+void __real_bundle_store_advance(struct bundle_store *store);
+void __wrap_bundle_store_advance(struct bundle_store *store);
+
+void __wrap_bundle_store_advance(struct bundle_store *store)
+{
+	seen.n_advanced++;
+	__real_bundle_store_advance(store);
+}
 
 void __real_ffn_window(const struct compute *compute, const struct ffn_batch *batch,
 		       const struct bundle_window *window, struct ffn_scratch *scratch);
@@ -78,6 +89,7 @@ static void the_next_layer_is_asked_for_before_computing(void **state)
 	session_observe(seen.session, &observer);
 	assert_ok(session_forward(seen.session, ids, 3, &err), &err);
 	assert_int_equal(seen.n_layers, LAYERS);
+	assert_true(seen.n_advanced >= 2 * LAYERS); /* in attention and after the FFN */
 	assert_int_equal(seen.wanted[0], 2 * NEURONS);
 	assert_int_equal(seen.wanted[1], 3 * NEURONS);
 	assert_int_equal(seen.wanted[2], 3 * NEURONS);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "bench/read_ahead.h"
+#include "storage/read_ahead.h"
 
 #include <errno.h>
 #include <fcntl.h>

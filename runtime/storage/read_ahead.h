@@ -3,8 +3,8 @@
  * How much the kernel reads around a page fault (read_ahead_kb). It belongs to the device,
  * but an open file goes by what that was at the moment it was opened.
  */
-#ifndef COLINK_BENCH_READ_AHEAD_H
-#define COLINK_BENCH_READ_AHEAD_H
+#ifndef COLINK_STORAGE_READ_AHEAD_H
+#define COLINK_STORAGE_READ_AHEAD_H
 
 #include <stdint.h>
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
-#include "storage/large_memory.h"
+#include "storage/staging.h"
 
 #include <stdint.h>
 #include <sys/mman.h>
 
-/* Of x86-64, and of arm64 with pages of 4 KiB. Elsewhere the alignment does no harm. */
-#define HUGE_PAGE ((size_t)2 << 20)
+#include "base/huge_pages.h"
 
 static void *map(size_t bytes)
 {
@@ -16,7 +15,7 @@ static void *map(size_t bytes)
 }
 
 /* A huge page more is mapped than asked for, and what lies outside is given back. */
-void *large_memory_map(size_t bytes)
+void *staging_map(size_t bytes)
 {
 	size_t before;
 	char *memory;
@@ -31,12 +30,11 @@ void *large_memory_map(size_t bytes)
 		munmap(memory, before);
 	memory += before;
 	munmap(memory + bytes, HUGE_PAGE - before);
-	/* Where there are none it is as good without. */
-	madvise(memory, bytes, MADV_HUGEPAGE);
+	huge_pages_ask(memory, bytes);
 	return memory;
 }
 
-void large_memory_unmap(void *memory, size_t bytes)
+void staging_unmap(void *memory, size_t bytes)
 {
 	if (memory)
 		munmap(memory, bytes);

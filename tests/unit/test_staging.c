@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "storage/large_memory.h"
+#include "storage/staging.h"
 
 #define PAGE ((size_t)4096)
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -50,7 +50,7 @@ static void it_is_there_and_nothing_beside_it(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		char *memory = large_memory_map(sizes[i]);
+		char *memory = staging_map(sizes[i]);
 
 		assert_non_null(memory);
 		if (sizes[i] >= HUGE_PAGE)
@@ -59,27 +59,27 @@ static void it_is_there_and_nothing_beside_it(void **state)
 			assert_int_equal(memory[at], 0);
 			memory[at] = 1;
 		}
-		large_memory_unmap(memory, sizes[i]);
+		staging_unmap(memory, sizes[i]);
 		for (size_t at = 0; at < sizes[i]; at += PAGE)
 			assert_false(is_mapped(memory + at));
 	}
-	large_memory_unmap(NULL, PAGE);
+	staging_unmap(NULL, PAGE);
 }
 
 static void it_asks_for_huge_pages(void **state)
 {
-	char *memory = large_memory_map(3 * HUGE_PAGE), line[256];
+	char *memory = staging_map(3 * HUGE_PAGE), line[256];
 
 	(void)state;
 	assert_non_null(memory);
 	find_line(memory, "VmFlags:", line);
 	if (!*line) {
-		large_memory_unmap(memory, 3 * HUGE_PAGE);
+		staging_unmap(memory, 3 * HUGE_PAGE);
 		skip();
 	}
 	if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0)
 		assert_non_null(strstr(line, " hg"));
-	large_memory_unmap(memory, 3 * HUGE_PAGE);
+	staging_unmap(memory, 3 * HUGE_PAGE);
 }
 
 /* Bytes of address space that are in use. */
@@ -103,19 +103,19 @@ static void it_takes_no_more_than_it_has(void **state)
 	(void)state;
 	space_used(); /* for what reading it takes once */
 	before = space_used();
-	memory = large_memory_map(3 * HUGE_PAGE + PAGE);
+	memory = staging_map(3 * HUGE_PAGE + PAGE);
 	assert_non_null(memory);
 	with = space_used();
 	assert_int_equal(with - before, 3 * HUGE_PAGE + PAGE);
-	large_memory_unmap(memory, 3 * HUGE_PAGE + PAGE);
+	staging_unmap(memory, 3 * HUGE_PAGE + PAGE);
 	assert_int_equal(space_used(), before);
 }
 
 static void more_than_there_is_is_refused(void **state)
 {
 	(void)state;
-	assert_null(large_memory_map(SIZE_MAX / 2));
-	assert_null(large_memory_map(SIZE_MAX - PAGE));
+	assert_null(staging_map(SIZE_MAX / 2));
+	assert_null(staging_map(SIZE_MAX - PAGE));
 }
 
 int main(void)
