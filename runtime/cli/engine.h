@@ -42,7 +42,7 @@ struct engine_options engine_defaults(void);
 
 /* Append the specs of these options to `specs`; returns the new count. */
 size_t engine_add_specs(struct engine_options *options, struct option_spec *specs, size_t n);
-#define ENGINE_SPECS 10 /* how many that are */
+#define ENGINE_SPECS 11 /* how many that are */
 
 /* -1, or EXIT_USAGE after one line on what is wrong. */
 int engine_check(const struct command *command, const struct engine_options *options);
