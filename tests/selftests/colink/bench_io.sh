@@ -23,6 +23,10 @@ check() {
 
 disk=$(sed -n "s,^/dev/\([^ ]*\) $COLINK_DISK .*,\1,p" /proc/mounts)
 read_ahead=/sys/block/$disk/queue/read_ahead_kb
+# Other tests count on what it was, also when this one is ended.
+before=$(cat "$read_ahead")
+trap 'echo $before >"$read_ahead"' EXIT
+trap 'exit 1' HUP INT TERM
 echo 512 >"$read_ahead"
 
 trace=$COLINK_DISK/short.trace
