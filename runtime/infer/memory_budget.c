@@ -23,6 +23,11 @@
 #define PAGE_TABLE_SHARE 512
 /* What staging grows and shrinks by, for a layer: a page in each half. */
 #define STAGING_STEP 8192
+/*
+ * For a layer, what the reads of 256 bundles of 64 KiB take. More helps where a prompt wants all
+ * of a layer; every token has more of the same bytes in the cache.
+ */
+#define ENOUGH_STAGING (16 * MIB)
 
 static uint64_t program_bytes(const struct model *model, const struct session_options *options,
 			      const struct memory_base *base)
@@ -124,18 +129,26 @@ static void choose_largest(struct search *search, uint64_t most,
 	set(search, least);
 }
 
+static uint64_t most_staging(const struct search *search)
+{
+	uint64_t least = bundle_store_least_staging(&search->geometry);
+	uint64_t usual = bundle_store_default_staging(&search->geometry);
+	uint64_t enough = least > ENOUGH_STAGING ? least : ENOUGH_STAGING;
+
+	return usual < enough ? usual : enough;
+}
+
 static void set_staging(struct search *search, uint64_t n)
 {
 	uint64_t bytes = bundle_store_least_staging(&search->geometry) + n * STAGING_STEP;
-	uint64_t most = bundle_store_default_staging(&search->geometry);
+	uint64_t most = most_staging(search);
 
 	search->options->store.staging_bytes = bytes < most ? bytes : most;
 }
 
 static uint64_t staging_steps(const struct search *search)
 {
-	uint64_t more = bundle_store_default_staging(&search->geometry) -
-			bundle_store_least_staging(&search->geometry);
+	uint64_t more = most_staging(search) - bundle_store_least_staging(&search->geometry);
 
 	return (more + STAGING_STEP - 1) / STAGING_STEP;
 }

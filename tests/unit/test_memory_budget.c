@@ -391,6 +391,25 @@ static void absurd_sizes_do_not_wrap(void **state)
 			 255);
 }
 
+/* Of layers of 64 MiB, which the usual staging would hold: 16 MiB, and the rest is the cache's. */
+static void staging_has_enough_some_day(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct model_config *config = &fixture->model->config;
+	const struct model_config before = *config;
+	struct session_options options = usual;
+	struct error err = { 0 };
+
+	config->n_ffn = (64u << 20) / model_bundle_stride(config);
+	options.max_batch = 1;
+	options.store.source = "pread";
+	assert_ok(fit(fixture, UINT64_C(900) << 20, false, (struct memory_base){ 0 }, &options,
+		      &err), &err);
+	assert_int_equal(options.store.staging_bytes, 16 << 20);
+	assert_true(options.store.cache_ratio > 0);
+	*config = before;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +418,7 @@ int main(void)
 		model_test(every_budget_is_used),
 		model_test(sizes_follow_the_options),
 		model_test(staging_and_cache_share_what_is_left),
+		model_test(staging_has_enough_some_day),
 		model_test(the_program_counts_as_it_is),
 		model_test(what_cannot_be_met_is_refused),
 		model_test(what_was_there_before_counts),
