@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Draw the figures of Documentation/: reads.svg from measurements/placement.json, and
-pipeline.svg. Standard library only.
+"""Draw the figures of Documentation/: reads.svg from measurements/placement.json, sizes.svg from
+measurements/io-sizes-opt-6.7b.json, and pipeline.svg. Standard library only.
 
 usage: Documentation/figures/draw.py
 """
@@ -107,6 +107,53 @@ def pipeline():
     drawing.save("pipeline.svg")
 
 
+def gain_by_size():
+    """How many times less the full engine takes, against the bytes of a bundle."""
+    with open(os.path.join(HERE, "../measurements/io-sizes-opt-6.7b.json"),
+              encoding="utf-8") as file:
+        measured = json.load(file)
+    runs = measured["runs"]
+    drawing = Drawing(760, 380)
+    left, right, bottom, top = 60, 720, 290, 50
+
+    def predicted(run, method):
+        by_name = {r["name"]: r["predicted_ms_per_token"] for r in run["results"]}
+        return by_name[method] / by_name["full"]
+
+    def timed(entry, method):
+        return entry["times_less_than_" + method.replace("-", "_")]
+
+    highest = 1 + int(max(max(timed(size, "llm-in-a-flash-bounded"),
+                              predicted(run, "llm-in-a-flash-bounded"))
+                          for size, run in zip(measured["sizes"], runs)))
+    scale = (bottom - top) / highest
+    step = (right - left) / len(runs)
+    gap = measured["device_bench"]["gap_bytes"]
+
+    drawing.text(left, 24, "How many times less the engine takes per token, by the size of a "
+                 f"bundle (an I/O costs as much as {gap} bytes)", 13, "start", "bold")
+    for tick in range(highest + 1):
+        drawing.line(left, bottom - tick * scale, right, bottom - tick * scale, "#ddd")
+        drawing.text(left - 8, bottom - tick * scale + 4, str(tick), 11, "end")
+    rows = [("llm-in-a-flash-bounded", "#b0b7c3", 0), ("frequency", COLOURS["frequency"], 50)]
+    for i, (size, run) in enumerate(zip(measured["sizes"], runs)):
+        x = left + i * step + 15
+        for method, colour, offset in rows:
+            times = timed(size, method)
+            y = bottom - predicted(run, method) * scale
+            drawing.rect(x + offset, bottom - times * scale, 44, times * scale, colour)
+            drawing.text(x + offset + 22, bottom - times * scale - 5, f"{times:.2f}", 10)
+            drawing.line(x + offset - 2, y, x + offset + 46, y, "#c0392b")
+        drawing.text(x + 47, bottom + 16, f"{size['bundle_bytes'] / 1024:g} KiB", 11)
+    for i, (method, colour, _) in enumerate(rows):
+        drawing.rect(left + 10 + i * 260, bottom + 34, 12, 12, colour)
+        drawing.text(left + 28 + i * 260, bottom + 44, f"than {method}", 11, "start")
+    drawing.line(left + 460, bottom + 40, left + 490, bottom + 40, "#c0392b")
+    drawing.text(left + 496, bottom + 44, "by the device cost", 11, "start")
+    drawing.save("sizes.svg")
+
+
 if __name__ == "__main__":
     reads_by_order()
+    gain_by_size()
     pipeline()
