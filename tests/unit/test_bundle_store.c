@@ -471,58 +471,6 @@ static void layers_in_flight(void **state)
 	fixture->layers_in_flight = 0;
 }
 
-static void assert_not_opened(const struct fixture *fixture, struct bundle_geometry geometry,
-			      struct bundle_store_options options, const char *why)
-{
-	struct bundle_store *store;
-	struct error err = { 0 };
-
-	assert_int_equal(bundle_store_open(fixture->file.path, &geometry, &options, &store, &err),
-			 -EINVAL);
-	assert_says(&err, why);
-}
-
-static void impossible_options_are_refused(void **state)
-{
-	const struct fixture *fixture = *state;
-	const struct bundle_store_options options = { .source = "pread" };
-	const uint64_t odd[LAYERS] = { 1 };
-	struct bundle_store_options with;
-	struct bundle_geometry geometry;
-
-	with = options;
-	with.staging_bytes = 2 * STRIDE - 1;
-	assert_not_opened(fixture, fixture->geometry, with, "3076");
-	with.staging_bytes = UINT64_MAX;
-	assert_not_opened(fixture, fixture->geometry, with, "too large");
-	with = options;
-	with.layers_in_flight = BUNDLE_STORE_MAX_LAYERS + 1;
-	assert_not_opened(fixture, fixture->geometry, with, "9 layers");
-	with = options;
-	with.cache_ratio = 1.5;
-	assert_not_opened(fixture, fixture->geometry, with, "ratio");
-	with.cache_ratio = -0.1;
-	assert_not_opened(fixture, fixture->geometry, with, "ratio");
-	with = options;
-	with.hot_share = 1.1;
-	assert_not_opened(fixture, fixture->geometry, with, "hot share");
-	with = options;
-	with.cache_policy = "mru";
-	assert_not_opened(fixture, fixture->geometry, with, "'mru'");
-	with = options;
-	with.source = "tape";
-	assert_not_opened(fixture, fixture->geometry, with, "'tape'");
-	geometry = fixture->geometry;
-	geometry.stride = 3;
-	assert_not_opened(fixture, geometry, options, "3 bytes");
-	geometry = fixture->geometry;
-	geometry.slots = 0;
-	assert_not_opened(fixture, geometry, options, "0 bundles");
-	geometry = fixture->geometry;
-	geometry.offsets = odd;
-	assert_not_opened(fixture, geometry, options, "offset 1");
-}
-
 /* Each bundle alone in its half: the smallest staging that is accepted works. */
 static void smallest_staging_works(void **state)
 {
@@ -611,7 +559,6 @@ int main(void)
 		cmocka_unit_test(figures_do_not_depend_on_the_source),
 		cmocka_unit_test(hot_bundles_are_read_at_opening_only),
 		cmocka_unit_test(hot_bundles_that_cannot_be_read_are_an_error),
-		cmocka_unit_test(impossible_options_are_refused),
 		cmocka_unit_test(layers_beyond_the_file_are_an_error),
 		cmocka_unit_test(layers_in_flight),
 		cmocka_unit_test(mapped_bundles_need_no_memory),
