@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The runtime's own way: a bundle store, with or without each of its parts. */
-#include <errno.h>
 #include <math.h>
 
 #include "base/clock.h"
@@ -83,17 +82,21 @@ static int replay_token(const struct engine *engine, uint32_t token, struct io_t
 	return ret < 0 ? ret : io_store_figures(engine->store, 1, result, err);
 }
 
-/* Bundles that stay in DRAM; negative and *err without the memory to count them. */
-static int64_t count_kept(const struct engine *engine, struct error *err)
+/* Bundles that stay in DRAM. */
+static int count_kept(const struct engine *engine, uint64_t *n_kept, struct error *err)
 {
 	const struct bundle_geometry *geometry = &engine->inputs->geometry;
 	uint64_t bytes;
+	int ret;
 
+	*n_kept = (uint64_t)(engine->setting->cache_ratio *
+			     ((double)geometry->n_layers * geometry->slots));
 	if (engine->method->dram == IO_DRAM_RATIO)
-		return (int64_t)(engine->setting->cache_ratio *
-				 ((double)geometry->n_layers * geometry->slots));
-	bytes = io_window_bytes(engine->inputs, err);
-	return bytes ? (int64_t)(bytes / geometry->stride) : -ENOMEM;
+		return 0;
+	ret = io_window_bytes(engine->inputs, &bytes, err);
+	if (ret == 0)
+		*n_kept = bytes / geometry->stride;
+	return ret;
 }
 
 int io_engine_replay(const struct io_method *method, const struct io_inputs *inputs,
@@ -102,12 +105,9 @@ int io_engine_replay(const struct io_method *method, const struct io_inputs *inp
 	struct engine engine = { .method = method, .inputs = inputs, .setting = setting };
 	const struct bundle_geometry *geometry = &inputs->geometry;
 	const double n_bundles = (double)geometry->n_layers * geometry->slots;
-	const int64_t n_kept = count_kept(&engine, err);
-	const struct bundle_store_options options = {
+	struct bundle_store_options options = {
 		.source = "auto",
 		.layers_in_flight = method->layers_ahead + 1,
-		/* Half a bundle more, so that rounding does not lose one. */
-		.cache_ratio = fmin((n_kept + 0.5) / n_bundles, 1),
 		.cache_policy = method->cache_policy,
 		.frequency = inputs->layouts[method->layout].frequency,
 		.queue_depth = setting->queue_depth,
@@ -115,12 +115,15 @@ int io_engine_replay(const struct io_method *method, const struct io_inputs *inp
 		.gap_bytes = method->collapse ? device_break_even_bytes(setting->cost) : 0,
 		.observer = setting->observer,
 	};
-	int ret;
+	uint64_t n_kept;
+	int ret = count_kept(&engine, &n_kept, err);
 
-	if (n_kept < 0)
-		return (int)n_kept;
+	if (ret < 0)
+		return ret;
+	/* Half a bundle more, so that rounding does not lose one. */
+	options.cache_ratio = fmin(((double)n_kept + 0.5) / n_bundles, 1);
 	ret = bundle_store_open(inputs->path, geometry, &options, &engine.store, err);
-	outcome->cache_bytes = (uint64_t)n_kept * geometry->stride;
+	outcome->cache_bytes = n_kept * geometry->stride;
 	for (uint32_t token = 0; ret == 0 && token < outcome->n_tokens; token++)
 		ret = replay_token(&engine, token, &outcome->tokens[token], err);
 	if (engine.store)

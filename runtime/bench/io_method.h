@@ -119,8 +119,8 @@ int io_mmap_replay(const struct io_method *method, const struct io_inputs *input
 int io_store_figures(const struct bundle_store *store, uint32_t parts, struct io_token *result,
 		     struct error *err);
 
-/* Bytes of DRAM that io_window_replay() keeps bundles in; 0 and *err without memory. */
-uint64_t io_window_bytes(const struct io_inputs *inputs, struct error *err);
+/* Bytes of DRAM that io_window_replay() keeps bundles in: none where nothing is wanted. */
+int io_window_bytes(const struct io_inputs *inputs, uint64_t *bytes, struct error *err);
 
 /* Tokens whose neurons io_window_replay() keeps. */
 #define IO_WINDOW_TOKENS 5

@@ -110,21 +110,20 @@ static int make_layer(struct replay *replay, uint32_t index, struct error *err)
 	return 0;
 }
 
-uint64_t io_window_bytes(const struct io_inputs *inputs, struct error *err)
+int io_window_bytes(const struct io_inputs *inputs, uint64_t *bytes, struct error *err)
 {
 	const struct io_method method = { .layout = IO_IDENTITY };
 	struct replay replay = { .method = &method, .inputs = inputs };
 	uint64_t bundles = 0;
 
 	replay.missing = calloc(bits_words(inputs->geometry.slots), sizeof(*replay.missing));
-	if (!replay.missing) {
-		error_no_memory(err, "a layer's neurons");
-		return 0;
-	}
+	if (!replay.missing)
+		return error_no_memory(err, "a layer's neurons");
 	for (uint32_t layer = 0; layer < inputs->geometry.n_layers; layer++)
 		bundles += count_fullest_window(&replay, layer);
 	free(replay.missing);
-	return bundles * inputs->geometry.stride;
+	*bytes = bundles * inputs->geometry.stride;
+	return 0;
 }
 
 static int open_source(struct replay *replay, struct error *err)
