@@ -88,8 +88,18 @@ $(BUILD)/runtime/infer/kernels_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 $(BUILD)/runtime/infer/kernels_avx512.o: CFLAGS += -mavx512f -mavx512vl -mavx512bw -mfma -mf16c
 endif
 
+# What the search for an order spends its time on, likewise.
+$(BUILD)/runtime/placement/gap_rows_%.o: CFLAGS += -O3
+ifeq ($(MACHINE),x86_64)
+$(BUILD)/runtime/placement/gap_rows_avx2.o: CFLAGS += -mavx2
+$(BUILD)/runtime/placement/gap_rows_avx512.o: CFLAGS += -mavx512f -mavx512vl -mavx512bw \
+	-mprefer-vector-width=512
+endif
+
 # The same seed gives the same gates on every machine: no product is fused with its sum.
 $(BUILD)/runtime/synth/synth_gate.o: CFLAGS += -ffp-contract=off
+# Nor does what a cache has, and so an order, depend on it.
+$(BUILD)/runtime/placement/residency.o: CFLAGS += -O3 -ffp-contract=off
 
 # AddressSanitizer would make the vector kernels ten times slower; that they stay within
 # their arrays is what test_kernels checks with guard pages instead.

@@ -51,3 +51,17 @@ void activity_free(struct activity *activity)
 	free(activity->fired);
 	activity->fired = NULL;
 }
+
+void activity_frequency(const struct activity *activity, uint32_t *frequency)
+{
+	size_t n = activity->n_neurons, words = bits_words(n);
+
+	for (size_t i = 0; i < n; i++)
+		frequency[i] = 0;
+	for (uint64_t t = 0; t < activity->n_tokens; t++) {
+		const uint64_t *fired = activity->fired + t * words;
+
+		for (size_t i = bits_next(fired, n, 0); i < n; i = bits_next(fired, n, i + 1))
+			frequency[i]++;
+	}
+}

@@ -25,4 +25,7 @@ int activity_load(const struct trace *trace, uint32_t layer, enum activity_part 
 		  struct activity *activity, struct error *err);
 void activity_free(struct activity *activity);
 
+/* For how many tokens each neuron fired. (n_neurons), overwritten. */
+void activity_frequency(const struct activity *activity, uint32_t *frequency);
+
 #endif

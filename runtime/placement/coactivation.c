@@ -139,3 +139,29 @@ void coactivation_free(struct coactivation *coactivation)
 	coactivation->frequency = NULL;
 	coactivation->pairs = NULL;
 }
+
+void coactivation_friends(const struct coactivation *coactivation, uint32_t n_friends,
+			  struct thread_pool *pool, uint32_t *friends)
+{
+	size_t n = coactivation->n_neurons;
+
+	(void)pool;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t m = 0;
+		uint64_t key[64];
+		for (size_t j = 0; j < n; j++) {
+			uint64_t c = coactivation->pairs[i * n + j];
+			if (!c)
+				continue;
+			c = c << 32 | (UINT32_MAX - j);
+			if (m < n_friends || c > key[m - 1]) {
+				uint32_t q = m < n_friends ? m++ : m - 1;
+				for (; q && key[q - 1] < c; q--)
+					key[q] = key[q - 1];
+				key[q] = c;
+			}
+		}
+		for (uint32_t k = 0; k < n_friends; k++)
+			friends[i * n_friends + k] = k < m ? UINT32_MAX - (uint32_t)key[k] : COACTIVATION_NO_FRIEND;
+	}
+}

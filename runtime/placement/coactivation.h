@@ -24,5 +24,8 @@ struct coactivation {
 int coactivation_count(const struct activity *activity, struct thread_pool *pool,
 		       struct coactivation *coactivation, struct error *err);
 void coactivation_free(struct coactivation *coactivation);
+#define COACTIVATION_NO_FRIEND UINT32_MAX
+void coactivation_friends(const struct coactivation *coactivation, uint32_t n_friends,
+			  struct thread_pool *pool, uint32_t *friends);
 
 #endif

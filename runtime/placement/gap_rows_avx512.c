@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* x86-64 with AVX-512 of bytes; compiled with it switched on. */
+#ifdef __x86_64__
+#define GAP_ROWS gap_rows_avx512
+#define GAP_ROWS_NAME "avx512"
+
+#include "placement/gap_rows_impl.h"
+#endif

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The cost of an order against a plain count over booleans, token by token; and after each
+ * of many moves, which is to have gained just what was foretold.
+ */
+#include "helpers/activity.h"
+#include "helpers/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/random.h"
+#include "placement/arrangement.h"
+
+#define NEURONS 90
+#define TOKENS 150
+
+static uint64_t plain_cost(const struct activity *wanted, const uint32_t *slot_to_neuron,
+			   struct gap_cost cost)
+{
+	uint64_t sum = 0;
+
+	for (uint64_t t = 0; t < wanted->n_tokens; t++) {
+		const uint64_t *set = wanted->fired + t * bits_words(wanted->n_neurons);
+		uint32_t gap = UINT32_MAX / 256; /* before the first: an I/O */
+
+		for (uint32_t slot = 0; slot < wanted->n_neurons; slot++) {
+			if (!bits_test(set, slot_to_neuron[slot])) {
+				gap++;
+				continue;
+			}
+			sum += gap * cost.step < cost.io ? gap * cost.step : cost.io;
+			gap = 0;
+		}
+	}
+	return sum;
+}
+
+static void assert_is_sound(const struct arrangement *arrangement, const struct activity *wanted)
+{
+	for (uint32_t slot = 0; slot < NEURONS; slot++)
+		assert_int_equal(arrangement->neuron_to_slot[arrangement->slot_to_neuron[slot]],
+				 slot);
+	assert_int_equal(arrangement_cost(arrangement),
+			 plain_cost(wanted, arrangement->slot_to_neuron, arrangement->cost));
+}
+
+static void draw_move(struct random_state *random, struct arrangement_move *move)
+{
+	move->n_slots = 1 + (uint32_t)(random_next(random) % 6);
+	move->first_slot = (uint32_t)(random_next(random) % NEURONS);
+	move->slot = (uint32_t)(random_next(random) % (NEURONS + 1));
+	move->reversed = random_next(random) % 2;
+}
+
+static int64_t foretold(const struct arrangement *arrangement, const struct arrangement_move *move)
+{
+	struct gap_segment segment;
+	struct error err;
+	int64_t gain = 0;
+
+	assert_int_equal(arrangement_segment_create(arrangement, &segment, &err), 0);
+	for (uint32_t i = 0; i < move->n_slots; i++)
+		arrangement_append(arrangement, move->first_slot + i, &segment);
+	/* In two parts of the tokens, as the search does. */
+	for (size_t begin = 0, end = 64; begin < arrangement->n_tokens;
+	     begin = end, end = arrangement->n_tokens)
+		gain += (int64_t)(arrangement_removal(arrangement, &segment, move->first_slot,
+						      begin, end) -
+				  arrangement_insertion(arrangement, &segment, move, begin, end));
+	arrangement_segment_free(&segment);
+	return gain;
+}
+
+static void move_about(struct random_state *random, double io_bundles, double share)
+{
+	uint32_t order[NEURONS], moved = 0;
+	struct arrangement *arrangement;
+	struct activity wanted;
+	struct error err;
+
+	wanted = make_independent_activity(random_next(random), NEURONS, TOKENS, share);
+	random_permutation(random, order, NEURONS);
+	assert_int_equal(arrangement_create(&wanted, order, io_bundles, &arrangement, &err), 0);
+	assert_memory_equal(arrangement->slot_to_neuron, order, sizeof(order));
+	assert_is_sound(arrangement, &wanted);
+	for (int i = 0; i < 300; i++) {
+		uint64_t before = arrangement_cost(arrangement);
+		struct arrangement_move move;
+		int64_t gain;
+
+		draw_move(random, &move);
+		if (!arrangement_can_move(arrangement, &move))
+			continue;
+		gain = foretold(arrangement, &move);
+		arrangement_apply(arrangement, &move);
+		assert_is_sound(arrangement, &wanted);
+		assert_int_equal((int64_t)before - gain, (int64_t)arrangement_cost(arrangement));
+		moved++;
+	}
+	assert_true(moved > 50);
+	arrangement_free(arrangement);
+	activity_free(&wanted);
+}
+
+static void moves_gain_what_is_foretold(void **state)
+{
+	static const double io_bundles[] = { 0.4, 1, 1.18, 4.6, 18.5 };
+	struct random_state random;
+
+	(void)state;
+	random_seed(&random, 1);
+	for (size_t i = 0; i < sizeof(io_bundles) / sizeof(io_bundles[0]); i++)
+		for (double share = 0.02; share < 0.6; share *= 3)
+			move_about(&random, io_bundles[i], share);
+}
+
+/* What a gap of so many bundles costs, in I/Os: to a twentieth, where it matters. */
+static void costs_are_what_was_asked(void **state)
+{
+	static const double io_bundles[] = { 0.67, 1, 1.18, 2.3, 4.6, 9.2, 18.5, 40, 127, 4000 };
+	uint32_t order[NEURONS];
+	struct activity wanted;
+	struct random_state random;
+	struct error err;
+
+	(void)state;
+	random_seed(&random, 1);
+	wanted = make_independent_activity(1, NEURONS, 10, 0.1);
+	random_permutation(&random, order, NEURONS);
+	for (size_t i = 0; i < sizeof(io_bundles) / sizeof(io_bundles[0]); i++) {
+		struct arrangement *arrangement;
+		double asked = io_bundles[i] < 127 ? io_bundles[i] : 127, is;
+
+		assert_int_equal(arrangement_create(&wanted, order, io_bundles[i], &arrangement,
+						    &err), 0);
+		is = (double)arrangement->cost.io / arrangement->cost.step;
+		assert_true(is > asked * 0.95 && is < asked * 1.05);
+		assert_true(arrangement->reach >= is && arrangement->reach < is + 1);
+		arrangement_free(arrangement);
+	}
+	activity_free(&wanted);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(costs_are_what_was_asked),
+		cmocka_unit_test(moves_gain_what_is_foretold),
+	};
+
+	return cmocka_run_group_tests_name("arrangement", tests, NULL, NULL);
+}
