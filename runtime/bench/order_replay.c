@@ -38,8 +38,6 @@ struct order_replay {
 
 int order_replay_check(const struct order_replay_options *options, struct error *err)
 {
-	if (!options->bundle_bytes)
-		return error_set(err, -EINVAL, "bundles of 0 bytes");
 	if (!(options->cache_ratio >= 0 && options->cache_ratio <= 1))
 		return error_set(err, -EINVAL, "a cache ratio of %g: has to be from 0 to 1",
 				 options->cache_ratio);

@@ -53,7 +53,7 @@ struct order_replay_model {
 
 struct order_replay;
 
-/* -EINVAL, with a line on it, for options that make no sense; max_tokens is not looked at. */
+/* -EINVAL, with a line on it, for a cost or a cache ratio that cannot be. */
 int order_replay_check(const struct order_replay_options *options, struct error *err);
 
 /*

@@ -79,6 +79,41 @@ refused 'synth of no tokens' 'no tokens' "$COLINK" synth opt-350m --trace "$work
 check 'synth says what it wrote' grep -q '"shape":"opt-350m","model":null,"trace":".*/t","tokens":40,"seed":3' \
 	<("$COLINK" synth opt-350m --trace "$work/t" --tokens 40 --seed 3 --json)
 check 'and what it wrote can be placed' "$COLINK" place "$work/t" -o "$work/p" --json
+
+# What placing gains is told in device time, by whatever device and cache are asked for.
+for option in '--cache-ratio 1.01' '--cache-ratio nan' '--cache-ratio x' '--a-us -1' '--a-us inf' \
+	'--b-us-per-mib 0' '--b-us-per-mib x' '--bundle-bytes -1' '--bundle-bytes 1k' '--method best-of' \
+	'--frobnicate' extra; do
+	# shellcheck disable=SC2086
+	check "place $option" misused 'see .colink place --help' \
+		"$COLINK" place "$work/t" -o "$work/p" $option
+done
+place() { "$COLINK" place "$work/t" -o "$work/p" --json "$@" 2>/dev/null >"$work/place.json"; }
+place
+check 'place: every key of device time is there' holds '
+	.unseen_tokens == 4 and .replayed_tokens == 4 and .bundle_bytes == 4096 and
+	.cache_ratio == 0.05 and .device.a_us == 8.5 and .device.break_even_bytes == 16505 and
+	([.results[] | select(.device_us_per_token > 0 and .device_us_median > 0 and
+		.device_us_p99 >= .device_us_median and .against_frequency > 0 and
+		.missed_per_token <= .wanted_per_token and .missed_run_length_mean >= 1 and
+		.cache_hit_share >= 0 and .device_reads_per_token > 0 and
+		.device_bundles_per_token >= .missed_per_token and
+		(.runs_by_length | length) == 16)] | length) == (.results | length) and
+	(.results[] | select(.name == "frequency") | .against_frequency) == 1' "$work/place.json"
+# A MiB of this device costs so much that no gap is read over; a bundle costs 976.5625 us.
+place --cache-ratio 0 --a-us 1 --b-us-per-mib 1000000 --bundle-bytes 1024
+check 'place: without a cache, and gaps, the time is that of what is wanted' holds '
+	([.results[] | select(.cache_hit_share == 0 and .missed_per_token == .wanted_per_token and
+		.device_bundles_per_token == .wanted_per_token and
+		(.device_us_per_token / (.wanted_per_token * 976.5625 + .device_reads_per_token) -
+		 1 | fabs) < 1e-6)] | length) == (.results | length)' "$work/place.json"
+place --cache-ratio 1
+check 'place: with all cached, some is found' holds \
+	'([.results[] | select(.cache_hit_share > 0)] | length) == (.results | length)' \
+	"$work/place.json"
+check 'for people, there is a table of it' \
+	grep -q '^us per token  *[0-9]' <("$COLINK" place "$work/t" -o "$work/p")
+check 'and one of run lengths' grep -q '^2-3  *[0-9]' <("$COLINK" place "$work/t" -o "$work/p")
 rm -f "$work/t" "$work/p"
 
 check 'no benchmark' misused 'which benchmark' "$COLINK" bench

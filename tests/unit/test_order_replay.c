@@ -401,26 +401,25 @@ static void nothing_counts_within_the_warm_up(void **state)
 static void impossible_options_are_refused(void **state)
 {
 	const struct order_replay_options good = {
-		.cost = DEVICE_COST_UFS4, .bundle_bytes = 1, .cache_ratio = 1,
+		.cost = DEVICE_COST_UFS4, .cache_ratio = 1,
 	};
-	struct order_replay_options bad[6];
+	struct order_replay_options bad[5];
 	static const char *const messages[] = {
-		"bundles of 0 bytes", "a cache ratio of -0.1", "a cache ratio of 1.1",
+		"a cache ratio of -0.1", "a cache ratio of 1.1",
 		"a cache ratio of", "no device costs -1 us", "no device costs 8.5 us an I/O and 0",
 	};
 	struct error err;
 
 	(void)state;
 	assert_ok(order_replay_check(&good, &err), &err);
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 5; i++)
 		bad[i] = good;
-	bad[0].bundle_bytes = 0;
-	bad[1].cache_ratio = -0.1;
-	bad[2].cache_ratio = 1.1;
-	bad[3].cache_ratio = NAN;
-	bad[4].cost.a_us = -1;
-	bad[5].cost.b_us_per_mib = 0;
-	for (int i = 0; i < 6; i++) {
+	bad[0].cache_ratio = -0.1;
+	bad[1].cache_ratio = 1.1;
+	bad[2].cache_ratio = NAN;
+	bad[3].cost.a_us = -1;
+	bad[4].cost.b_us_per_mib = 0;
+	for (int i = 0; i < 5; i++) {
 		assert_int_equal(order_replay_check(&bad[i], &err), -EINVAL);
 		assert_says(&err, messages[i]);
 	}
