@@ -217,7 +217,8 @@ out:
 	return ret;
 }
 
-static int check_unseen(const struct trace *trace, const struct trace *unseen, struct error *err)
+int placement_check_unseen(const struct trace *trace, const struct trace *unseen,
+			   struct error *err)
 {
 	const struct trace_shape *a = trace_get_shape(trace);
 	const struct trace_shape *b = trace_get_shape(unseen);
@@ -256,7 +257,7 @@ int placement_make(const struct trace *trace, const struct trace *unseen, enum o
 	int ret = 0;
 
 	if (unseen)
-		ret = check_unseen(trace, unseen, err);
+		ret = placement_check_unseen(trace, unseen, err);
 	if (ret == 0)
 		ret = placement_create(&shape, &making.placement, err);
 	if (ret == 0 && report)

@@ -58,6 +58,9 @@ int placement_make(const struct trace *trace, const struct trace *unseen,
 		   struct thread_pool *pool, struct progress *progress,
 		   struct placement **placement, struct placement_report **report,
 		   struct error *err);
+/* -EINVAL for a trace to measure on that is of another model than that to place from. */
+int placement_check_unseen(const struct trace *trace, const struct trace *unseen,
+			   struct error *err);
 void placement_free(struct placement *placement);
 void placement_report_free(struct placement_report *report);
 
