@@ -100,14 +100,25 @@ static void a_trace_is_its_tokens(void **state)
 	activity_free(&layers[1]);
 }
 
+/* 4096 tokens, for each of which 20 or so of 38400 neurons fire. */
+static struct activity make_sparse_activity(uint64_t seed)
+{
+	struct activity activity = { .n_neurons = 64 * 600, .n_tokens = 4096 };
+	struct random_state random;
+
+	activity.fired = calloc(4096 * 600, sizeof(*activity.fired));
+	assert_non_null(activity.fired);
+	random_seed(&random, seed);
+	for (int i = 0; i < 4096 * 20; i++)
+		bits_set(activity.fired + i / 20 * 600, random_below(&random, 64 * 600));
+	return activity;
+}
+
 /* A token has 9600 bytes, so that a chunk of 4096 is gathered in two windows. */
 static void windows_do_not_show(void **state)
 {
 	const struct folder *folder = *state;
-	struct activity layers[] = {
-		make_independent_activity(1, 64 * 600, 4096, 0.001),
-		make_independent_activity(2, 64 * 600, 4096, 0.001),
-	};
+	struct activity layers[] = { make_sparse_activity(1), make_sparse_activity(2) };
 	struct order_replay_options options = {
 		.cost = DEVICE_COST_UFS4, .bundle_bytes = 4096, .cache_ratio = 0.05,
 		.warm_up = 10, .max_tokens = 4096,
