@@ -17,6 +17,8 @@
 # make bench-io        what a token's bundles cost, by each method: SHAPE=opt-1.3b, or demo;
 #                      DIR=... where model and trace are made (build/bench)
 # make bench-io-sizes  the same over bundles of several sizes: what linking gains by size
+# make bench-place     device time of a model's orders, by each method: SHAPE=opt-6.7b, or demo;
+#                      DIR=... where its trace is made (build/bench)
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
@@ -212,6 +214,9 @@ bench-io-sizes: all
 	tests/bench/io-sizes $(BUILD) $(SHAPE) $(DIR)
 
 # Documentation/benchmarks.rst
+bench-place: all $(if $(filter demo,$(SHAPE)),$(BUILD)/demo/corpus.trace $(BUILD)/demo/heldout.trace)
+	tests/bench/place $(BUILD) $(SHAPE) $(DIR)
+
 bench-half: all
 	tests/bench/half $(BUILD) $(DIR)
 
@@ -235,6 +240,9 @@ bench-run-lengths: $(BUILD)/tests/bench/simulate_run_lengths
 bench-links: $(BUILD)/tests/bench/simulate_links $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace
 	$< $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace 200
 
+$(BUILD)/demo/corpus.trace: $(BUILD)/demo/linked.gguf $(demo_texts) | $(BUILD)/colink
+	$(BUILD)/colink trace $< -o $@ $(demo_texts:%=--text %)
+
 $(BUILD)/demo/heldout.trace: $(BUILD)/demo/linked.gguf $(demo_model)/heldout.txt | $(BUILD)/colink
 	$(BUILD)/colink trace $< -o $@ --text $(demo_model)/heldout.txt
 
@@ -245,7 +253,7 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all bench-cache bench-device bench-fio bench-half bench-io bench-io-sizes bench-links \
-	bench-prefetch bench-run-lengths bpf check clean demo fuzz lint modules vmtest
+	bench-place bench-prefetch bench-run-lengths bpf check clean demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))

@@ -46,14 +46,6 @@ static void consume(void *arg, uint32_t token, uint32_t layer, uint32_t slot,
 	bench->sum += ((const volatile uint8_t *)bytes)[n_bytes - 1];
 }
 
-/* The value that `share` of the n > 0 sorted ones do not exceed (nearest rank). */
-static double percentile(const double *sorted, size_t n, double share)
-{
-	size_t rank = (size_t)ceil(share * (double)n);
-
-	return sorted[rank ? rank - 1 : 0];
-}
-
 static double ratio(double part, double whole)
 {
 	return whole > 0 ? part / whole : 0;

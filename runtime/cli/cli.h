@@ -48,6 +48,7 @@ int cmd_verify(const struct command *command, int argc, char **argv);
 /* The benchmarks that cmd_bench() knows: bench_NAME.c. */
 int bench_device(const struct command *command, int argc, char **argv);
 int bench_io(const struct command *command, int argc, char **argv);
+int bench_place(const struct command *command, int argc, char **argv);
 int bench_prefetch(const struct command *command, int argc, char **argv);
 int bench_touch(const struct command *command, int argc, char **argv);
 

@@ -129,8 +129,9 @@ static int scratch_create(const char *output, struct error *err)
 	return 0;
 }
 
-/* The break-even gap in bundles of the model; and does the rank fit, before long work? */
-static int look_at_model(const char *model, uint32_t rank, uint32_t *gap, struct error *err)
+/* What placing is to measure by; and does the rank fit, before long work? */
+static int look_at_model(const char *model, uint32_t rank, struct place_step *place,
+			 struct error *err)
 {
 	struct model_file *file;
 	int ret;
@@ -138,8 +139,9 @@ static int look_at_model(const char *model, uint32_t rank, uint32_t *gap, struct
 	ret = model_file_open(model, &file, err);
 	if (ret < 0)
 		return ret;
-	*gap = (uint32_t)(device_break_even_bytes(DEVICE_COST_UFS4) /
-			  model_bundle_stride(&file->config));
+	place->replay.bundle_bytes = model_bundle_stride(&file->config);
+	place->gap = (uint32_t)(device_break_even_bytes(place->replay.cost) /
+				place->replay.bundle_bytes);
 	if (rank > file->config.d_model)
 		ret = error_set(err, -EINVAL,
 				"--rank %u: at most the model's width, %u, is possible", rank,
@@ -162,7 +164,7 @@ static const char *const step_names[LINK_STEPS] = { "import", "trace", "place", 
 struct link_result {
 	double seconds[LINK_STEPS];
 	struct record_result record;
-	struct placement_report *place;
+	struct place_report place;
 	struct train_report *train;
 };
 
@@ -203,8 +205,10 @@ static int do_steps(const struct link_options *options, struct link_result *resu
 	};
 	struct place_step place = {
 		.label = "3/5 place",
+		.measure_label = "3/5 measure",
 		.trace = scratch.files[SCRATCH_TRACE],
 		.method = ORDER_LINKED,
+		.replay = step_place_replay(),
 		.output = scratch.files[SCRATCH_PLACEMENT],
 		.threads = options->threads,
 	};
@@ -222,7 +226,7 @@ static int do_steps(const struct link_options *options, struct link_result *resu
 	ret = step_import("1/5 import", options->source, trace.model, err);
 	result->seconds[STEP_IMPORT] = lap(&mark);
 	if (ret == 0)
-		ret = look_at_model(trace.model, train.options.rank, &place.gap, err);
+		ret = look_at_model(trace.model, train.options.rank, &place, err);
 	if (ret == 0)
 		ret = step_trace(&trace, &result->record, err);
 	result->seconds[STEP_TRACE] = lap(&mark);
@@ -255,7 +259,7 @@ static json_t *link_json(const struct link_options *options, const struct link_r
 		"seconds", seconds_json(result),
 		"tokens", (json_int_t)result->record.n_tokens,
 		"ffn_active_share", result->record.active_share,
-		"place", place_report_json(result->place),
+		"place", place_report_json(&result->place),
 		"train", train_report_json(result->train));
 }
 
@@ -278,7 +282,7 @@ static int link_model(const struct link_options *options, struct error *err)
 	if (options->json) {
 		ret = print_json(link_json(options, &result), err);
 	} else {
-		show_place_report(result.place);
+		show_place_report(&result.place);
 		printf("\n");
 		show_train_report(result.train);
 		printf("\n%s: linked from %llu tokens, of whose neurons %.2f %% fire;",
@@ -290,7 +294,7 @@ static int link_model(const struct link_options *options, struct error *err)
 		ret = finish_output(err);
 	}
 out:
-	placement_report_free(result.place);
+	placement_report_free(result.place.placement);
 	train_report_free(result.train);
 	return ret;
 }

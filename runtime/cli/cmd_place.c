@@ -6,30 +6,33 @@
 
 static int place(const struct place_step *step, bool json, struct error *err)
 {
-	struct placement_report *report;
+	struct place_report report;
 	int ret;
 
 	ret = step_place(step, &report, err);
 	if (ret < 0)
 		return ret;
 	if (json) {
-		json_t *object = place_report_json(report);
+		json_t *object = place_report_json(&report);
 
 		json_object_set_new(object, "output", json_string(step->output));
 		json_object_set_new(object, "method", json_string(order_method_name(step->method)));
 		json_object_set_new(object, "seed", json_integer((json_int_t)step->seed));
 		ret = print_json(object, err);
 	} else {
-		show_place_report(report);
+		show_place_report(&report);
 		ret = finish_output(err);
 	}
-	placement_report_free(report);
+	placement_report_free(report.placement);
 	return ret;
 }
 
 int cmd_place(const struct command *command, int argc, char **argv)
 {
-	struct place_step step = { .label = "place", .gap = 16 };
+	struct place_step step = {
+		.label = "place", .measure_label = "measure", .gap = 16,
+		.replay = step_place_replay(),
+	};
 	const char *method = "linked";
 	bool json = false;
 	const struct option_spec specs[] = {
@@ -41,6 +44,14 @@ int cmd_place(const struct command *command, int argc, char **argv)
 		  "does not see)" },
 		{ "gap", 0, OPTION_U32, &step.gap,
 		  "N: bundles read over in the second table (16)" },
+		{ "cache-ratio", 0, OPTION_REAL, &step.replay.cache_ratio,
+		  "R: share of all bundles in DRAM, for the device time (0.05)" },
+		{ "a-us", 0, OPTION_REAL, &step.replay.cost.a_us,
+		  "US: device cost of an I/O, for that (8.5)" },
+		{ "b-us-per-mib", 0, OPTION_REAL, &step.replay.cost.b_us_per_mib,
+		  "US: device cost of a MiB, for that (540)" },
+		{ "bundle-bytes", 0, OPTION_U32, &step.replay.bundle_bytes,
+		  "N: size of a bundle, for that (what an OPT model of the trace's shape has)" },
 		{ "seed", 0, OPTION_U64, &step.seed, "S: of the random order (0)" },
 		{ "threads", 't', OPTION_U32, &step.threads, "N: threads (one per CPU)" },
 		{ "json", 0, OPTION_FLAG, &json, "print one JSON object" },
@@ -58,5 +69,7 @@ int cmd_place(const struct command *command, int argc, char **argv)
 		return usage_error(command, "--method %s: has to be linked, frequency, random or "
 				   "identity", method);
 	step.method = (enum order_method)parsed;
+	if (order_replay_check(&step.replay, &err) < 0)
+		return usage_error(command, "%s", err.message);
 	return place(&step, json, &err) < 0 ? report_failure(&err) : EXIT_DONE;
 }

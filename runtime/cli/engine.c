@@ -16,7 +16,6 @@
 
 /* A text to learn from or to measure on; beyond this it is surely the wrong file. */
 #define MAX_TEXT_BYTES ((size_t)1 << 32)
-#define DEFAULT_CACHE_RATIO 0.05
 
 struct engine_options engine_defaults(void)
 {
@@ -107,7 +106,7 @@ struct bundle_store_options engine_store_options(const struct engine_options *op
 
 	return (struct bundle_store_options){
 		.source = options->io,
-		.cache_ratio = isnan(options->cache_ratio) ? DEFAULT_CACHE_RATIO :
+		.cache_ratio = isnan(options->cache_ratio) ? ENGINE_CACHE_RATIO :
 							     options->cache_ratio,
 		.cache_policy = options->cache_policy,
 		.hot_share = options->cache_hot,

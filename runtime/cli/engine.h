@@ -29,6 +29,7 @@ struct engine_options {
 #define ENGINE_GAP_BY_COST UINT64_MAX
 /* No ratio was given (which cannot be NaN): what the budget leaves, or 5 % without one. */
 #define ENGINE_CACHE_BY_DEFAULT ((double)NAN)
+#define ENGINE_CACHE_RATIO 0.05 /* of all bundles, where memory is not limited */
 #define ENGINE_NO_BUDGET UINT64_MAX
 
 /* No read-ahead was given: mapped files are read as their device has it. */

@@ -59,8 +59,51 @@ int step_trace(const struct trace_step *step, struct record_result *result, stru
 	return ret;
 }
 
+/* Tokens are enough when they are many times what the cache remembers. */
+#define REPLAY_TOKENS 2000
+#define REPLAY_WARM_UP 100
+
+struct order_replay_options step_place_replay(void)
+{
+	return (struct order_replay_options){
+		.cost = DEVICE_COST_UFS4, .cache_ratio = ENGINE_CACHE_RATIO,
+		.warm_up = REPLAY_WARM_UP, .max_tokens = REPLAY_TOKENS,
+	};
+}
+
+/*
+ * Two rows of f16 for a neuron, as in OPT. A trace has their length when it has the vectors by
+ * which they are multiplied; else, in OPT, a layer has four times as many neurons.
+ */
+static uint32_t bundle_bytes_of(const struct trace_shape *shape)
+{
+	return shape->n_inputs ? 4 * shape->n_inputs : shape->n_neurons;
+}
+
+static int measure_device_time(const struct place_step *step, const struct trace *trace,
+			       const struct trace *unseen, struct thread_pool *pool,
+			       struct place_report *report, struct error *err)
+{
+	const struct placement_report *placement = report->placement;
+	const uint32_t *orders[ORDER_METHODS];
+	struct progress_bar bar;
+	int ret;
+
+	report->replay = step->replay;
+	if (!report->replay.bundle_bytes)
+		report->replay.bundle_bytes = bundle_bytes_of(trace_get_shape(trace));
+	for (int method = 0; method < ORDER_METHODS; method++)
+		orders[method] = placement_report_order(placement, method);
+	progress_begin(&bar, step->measure_label);
+	ret = order_costs(unseen ? unseen : trace, unseen ? ACTIVITY_ALL : ACTIVITY_UNSEEN,
+			  &report->replay, placement->frequency, orders, ORDER_METHODS, pool,
+			  &bar.progress, report->costs, err);
+	progress_end(&bar, ret == 0);
+	return ret;
+}
+
 static int place(const struct place_step *step, const struct trace *trace,
-		 const struct trace *unseen, struct placement_report **report, struct error *err)
+		 const struct trace *unseen, struct place_report *report, struct error *err)
 {
 	struct placement *placement = NULL;
 	struct thread_pool *pool;
@@ -72,25 +115,27 @@ static int place(const struct place_step *step, const struct trace *trace,
 		return ret;
 	progress_begin(&bar, step->label);
 	ret = placement_make(trace, unseen, step->method, step->seed, step->gap, pool,
-			     &bar.progress, &placement, report, err);
+			     &bar.progress, &placement, &report->placement, err);
 	progress_end(&bar, ret == 0);
+	if (ret == 0)
+		ret = measure_device_time(step, trace, unseen, pool, report, err);
 	thread_pool_destroy(pool);
-	if (ret < 0)
-		return ret;
-	ret = placement_save(placement, step->output, err);
+	if (ret == 0)
+		ret = placement_save(placement, step->output, err);
 	placement_free(placement);
 	if (ret < 0) {
-		placement_report_free(*report);
-		*report = NULL;
+		placement_report_free(report->placement);
+		report->placement = NULL;
 	}
 	return ret;
 }
 
-int step_place(const struct place_step *step, struct placement_report **report, struct error *err)
+int step_place(const struct place_step *step, struct place_report *report, struct error *err)
 {
 	struct trace *trace = NULL, *unseen = NULL;
 	int ret;
 
+	*report = (struct place_report){ 0 };
 	ret = trace_open(step->trace, &trace, err);
 	if (ret == 0 && step->unseen)
 		ret = trace_open(step->unseen, &unseen, err);

@@ -8,9 +8,9 @@
 #define COLINK_CLI_STEPS_H
 
 #include "cli/cli.h"
+#include "cli/place_report.h"
 #include "infer/record.h"
 #include "infer/train.h"
-#include "placement/placement.h"
 
 struct trace_step {
 	const char *label;
@@ -24,11 +24,14 @@ struct trace_step {
 
 struct place_step {
 	const char *label;
+	const char *measure_label; /* of its second part */
 	const char *trace;
 	const char *unseen; /* a trace to measure on, or NULL */
 	enum order_method method;
 	uint64_t seed;
 	uint32_t gap; /* bundles */
+	/* bundle_bytes of 0: as far as the trace tells. */
+	struct order_replay_options replay;
 	const char *output;
 	uint32_t threads;
 };
@@ -44,17 +47,16 @@ struct train_step {
 
 int step_import(const char *label, const char *source, const char *output, struct error *err);
 int step_trace(const struct trace_step *step, struct record_result *result, struct error *err);
-/* The caller frees *report. */
-int step_place(const struct place_step *step, struct placement_report **report,
-	       struct error *err);
+/* By default: a UFS 4.0 phone, with as much of the model cached as by default. */
+struct order_replay_options step_place_replay(void);
+/* The options for the replay have been checked. The caller frees report->placement. */
+int step_place(const struct place_step *step, struct place_report *report, struct error *err);
 int step_train(const struct train_step *step, struct train_report **report, struct error *err);
 /* `predictor` may be NULL. */
 int step_pack(const char *label, const char *model, const char *placement, const char *predictor,
 	      const char *output, struct error *err);
 
 /* What the steps found, for people on stdout and as parts of JSON objects. */
-void show_place_report(const struct placement_report *report);
-json_t *place_report_json(const struct placement_report *report);
 void show_train_report(const struct train_report *report);
 json_t *train_report_json(const struct train_report *report);
 

@@ -2,12 +2,11 @@
 /* The chunks of one layer, one after the other in one bit matrix. */
 #include "placement/activity.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/bits.h"
 
-static bool is_wanted(const struct trace *trace, uint32_t chunk, enum activity_part part)
+bool activity_part_has(enum activity_part part, const struct trace *trace, uint32_t chunk)
 {
 	return part == ACTIVITY_ALL ||
 	       trace_chunk_unseen(trace, chunk) == (part == ACTIVITY_UNSEEN);
@@ -21,7 +20,7 @@ int activity_load(const struct trace *trace, uint32_t layer, enum activity_part 
 	uint64_t *fired, *to;
 
 	for (uint32_t chunk = 0; chunk < trace_chunks(trace); chunk++)
-		if (is_wanted(trace, chunk, part))
+		if (activity_part_has(part, trace, chunk))
 			n_tokens += trace_chunk_tokens(trace, chunk);
 	/* calloc() checks the product; a part without tokens still gets an address. */
 	fired = calloc(n_tokens ? n_tokens : 1, words * sizeof(*fired));
@@ -31,7 +30,7 @@ int activity_load(const struct trace *trace, uint32_t layer, enum activity_part 
 	for (uint32_t chunk = 0; chunk < trace_chunks(trace); chunk++) {
 		int ret;
 
-		if (!is_wanted(trace, chunk, part))
+		if (!activity_part_has(part, trace, chunk))
 			continue;
 		ret = trace_read_layer(trace, chunk, layer, to, NULL, err);
 		if (ret < 0) {

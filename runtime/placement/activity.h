@@ -3,6 +3,7 @@
 #ifndef COLINK_PLACEMENT_ACTIVITY_H
 #define COLINK_PLACEMENT_ACTIVITY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -19,6 +20,9 @@ enum activity_part {
 	ACTIVITY_UNSEEN, /* the tokens to measure on */
 	ACTIVITY_ALL,
 };
+
+/* Do the tokens of a chunk belong to the part? */
+bool activity_part_has(enum activity_part part, const struct trace *trace, uint32_t chunk);
 
 /* The caller calls activity_free(). */
 int activity_load(const struct trace *trace, uint32_t layer, enum activity_part part,

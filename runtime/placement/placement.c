@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "placement/placement_private.h"
 
@@ -51,19 +52,23 @@ void placement_free(struct placement *placement)
 	free(placement);
 }
 
-static int report_create(uint32_t n_layers, uint32_t gap, struct placement_report **result,
-			 struct error *err)
+static int report_create(const struct placement *placement, uint32_t gap,
+			 struct placement_report **result, struct error *err)
 {
 	struct placement_report *report = calloc(1, sizeof(*report));
-	size_t n = (size_t)n_layers * ORDER_METHODS;
+	size_t n = (size_t)placement->n_layers * ORDER_METHODS;
+	size_t n_bundles = (size_t)placement->n_layers * placement->n_neurons;
 
 	if (!report)
 		return error_no_memory(err, "the report of a placement");
-	report->n_layers = n_layers;
+	report->n_layers = placement->n_layers;
+	report->n_neurons = placement->n_neurons;
 	report->gap = gap;
 	report->plain = calloc(n, sizeof(*report->plain));
 	report->collapsed = calloc(n, sizeof(*report->collapsed));
-	if (!report->plain || !report->collapsed) {
+	report->slot_to_neuron = calloc(ORDER_METHODS * n_bundles, sizeof(*report->slot_to_neuron));
+	report->frequency = calloc(n_bundles, sizeof(*report->frequency));
+	if (!report->plain || !report->collapsed || !report->slot_to_neuron || !report->frequency) {
 		placement_report_free(report);
 		return error_no_memory(err, "the report of a placement");
 	}
@@ -77,7 +82,14 @@ void placement_report_free(struct placement_report *report)
 		return;
 	free(report->plain);
 	free(report->collapsed);
+	free(report->slot_to_neuron);
+	free(report->frequency);
 	free(report);
+}
+
+uint32_t *placement_report_order(const struct placement_report *report, enum order_method method)
+{
+	return report->slot_to_neuron + (size_t)method * report->n_layers * report->n_neurons;
 }
 
 /* What placement_make() was asked for, and how far it is. */
@@ -100,40 +112,59 @@ static void report_step(const struct making *making, uint32_t layer, uint32_t st
 			making->placement->n_layers * (double)STEPS_PER_LAYER);
 }
 
-/* Every method on tokens that `coactivation` does not know. */
-static int measure_layer(const struct making *making, uint32_t layer,
-			 const struct coactivation *coactivation, struct error *err)
+/* The layer's order by a method in the report. */
+static uint32_t *order_of(const struct making *making, uint32_t layer, int method)
+{
+	return placement_report_order(making->report, method) +
+	       (size_t)layer * making->report->n_neurons;
+}
+
+/* Every method's order into the report; the placement's own is there already. */
+static int make_orders(const struct making *making, uint32_t layer,
+		       const struct coactivation *coactivation, struct error *err)
+{
+	const struct placement *placement = making->placement;
+	const struct placement_layer *placed = &placement->layers[layer];
+	int ret = 0;
+
+	for (int method = 0; ret == 0 && method < ORDER_METHODS; method++) {
+		uint32_t *order = order_of(making, layer, method);
+
+		if (method == (int)placement->method)
+			memcpy(order, placed->slot_to_neuron, placement->n_neurons * sizeof(*order));
+		else
+			ret = order_make(method, coactivation, making->seed + layer, order, err);
+	}
+	for (uint32_t slot = 0; slot < placement->n_neurons; slot++)
+		making->report->frequency[(size_t)layer * placement->n_neurons +
+					  placed->slot_to_neuron[slot]] = placed->frequency[slot];
+	return ret;
+}
+
+/* Every method on tokens that it does not know. */
+static int measure_layer(const struct making *making, uint32_t layer, struct error *err)
 {
 	struct placement_report *report = making->report;
-	uint32_t *order = malloc(coactivation->n_neurons * sizeof(*order));
 	struct activity activity = { 0 };
 	int ret;
 
-	if (!order)
-		return error_no_memory(err, "measuring orders");
 	if (making->unseen)
 		ret = activity_load(making->unseen, layer, ACTIVITY_ALL, &activity, err);
 	else
 		ret = activity_load(making->trace, layer, ACTIVITY_UNSEEN, &activity, err);
 	if (ret < 0)
-		goto out;
+		return ret;
 	report->n_tokens = activity.n_tokens;
-	for (int method = 0; method < ORDER_METHODS; method++) {
+	for (int method = 0; ret == 0 && method < ORDER_METHODS; method++) {
 		size_t at = (size_t)layer * ORDER_METHODS + (size_t)method;
+		const uint32_t *order = order_of(making, layer, method);
 
-		ret = order_make(method, coactivation, making->seed + layer, order, err);
-		if (ret < 0)
-			goto out;
 		ret = order_measure(&activity, order, 0, &report->plain[at], err);
-		if (ret < 0)
-			goto out;
-		ret = order_measure(&activity, order, report->gap, &report->collapsed[at], err);
-		if (ret < 0)
-			goto out;
+		if (ret == 0)
+			ret = order_measure(&activity, order, report->gap, &report->collapsed[at],
+					    err);
 	}
-out:
 	activity_free(&activity);
-	free(order);
 	return ret;
 }
 
@@ -178,13 +209,16 @@ static int make_layer(const struct making *making, uint32_t layer, struct error 
 		goto out;
 	report_step(making, layer, 3);
 	if (making->report)
-		ret = measure_layer(making, layer, &coactivation, err);
+		ret = make_orders(making, layer, &coactivation, err);
+	if (ret == 0 && making->report)
+		ret = measure_layer(making, layer, err);
 out:
 	coactivation_free(&coactivation);
 	return ret;
 }
 
-static int check_unseen(const struct trace *trace, const struct trace *unseen, struct error *err)
+int placement_check_unseen(const struct trace *trace, const struct trace *unseen,
+			   struct error *err)
 {
 	const struct trace_shape *a = trace_get_shape(trace);
 	const struct trace_shape *b = trace_get_shape(unseen);
@@ -223,11 +257,11 @@ int placement_make(const struct trace *trace, const struct trace *unseen, enum o
 	int ret = 0;
 
 	if (unseen)
-		ret = check_unseen(trace, unseen, err);
+		ret = placement_check_unseen(trace, unseen, err);
 	if (ret == 0)
 		ret = placement_create(&shape, &making.placement, err);
 	if (ret == 0 && report)
-		ret = report_create(shape.n_layers, gap, &making.report, err);
+		ret = report_create(&shape, gap, &making.report, err);
 	for (uint32_t layer = 0; ret == 0 && layer < shape.n_layers; layer++)
 		ret = make_layer(&making, layer, err);
 	if (ret < 0) {

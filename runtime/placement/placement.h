@@ -40,13 +40,17 @@ struct placement_report {
 	struct order_quality *plain;
 	struct order_quality *collapsed;
 	uint32_t gap; /* bundles */
+	/* The orders that these are of, for figures that take all layers at once. */
+	uint32_t n_neurons; /* per layer */
+	uint32_t *slot_to_neuron; /* (ORDER_METHODS, n_layers, n_neurons) */
+	float *frequency; /* (n_layers, n_neurons), by neuron: share of the tokens placed on */
 };
 
 /*
  * Place every layer of a trace by `method`, from its seen chunks. With `report`,
  * all methods are also measured on the unseen chunks, or on all of `unseen`, if
  * that is not NULL. Peak memory is one layer's: 4 * n_neurons^2 bytes and the
- * bit matrix. The same arguments give the same placement, whatever the pool.
+ * bit matrix; and what is returned. The same arguments give the same placement, whatever the pool.
  * The caller frees both results.
  */
 int placement_make(const struct trace *trace, const struct trace *unseen,
@@ -54,8 +58,14 @@ int placement_make(const struct trace *trace, const struct trace *unseen,
 		   struct thread_pool *pool, struct progress *progress,
 		   struct placement **placement, struct placement_report **report,
 		   struct error *err);
+/* -EINVAL for a trace to measure on that is of another model than that to place from. */
+int placement_check_unseen(const struct trace *trace, const struct trace *unseen,
+			   struct error *err);
 void placement_free(struct placement *placement);
 void placement_report_free(struct placement_report *report);
+
+/* The order of all layers by a method: (n_layers, n_neurons). */
+uint32_t *placement_report_order(const struct placement_report *report, enum order_method method);
 
 int placement_save(const struct placement *placement, const char *path, struct error *err);
 int placement_load(const char *path, struct placement **placement, struct error *err);

@@ -51,7 +51,7 @@ static struct arrays arrays_of(const struct cache *cache)
 	return (struct arrays){
 		.entries = (uint64_t)cache->capacity * sizeof(*cache->entries),
 		.entry_of = (uint64_t)cache->n_bundles * sizeof(*cache->entry_of),
-		.bundles = (uint64_t)cache->capacity * cache->stride,
+		.bundles = (uint64_t)cache->capacity * cache->kept_bytes,
 		.state = cache->policy->eviction->state_bytes(cache),
 	};
 }
@@ -72,7 +72,7 @@ static bool allocate(struct cache *cache)
 	cache->state = zeros(arrays.state);
 	if (!cache->entries || !cache->entry_of || !cache->bundles || !cache->state)
 		return false;
-	huge_pages_ask(cache->bundles, (size_t)cache->capacity * cache->stride);
+	huge_pages_ask(cache->bundles, (size_t)cache->capacity * cache->kept_bytes);
 	for (uint32_t i = 0; i < cache->n_bundles; i++)
 		cache->entry_of[i] = NO_ENTRY;
 	return true;
@@ -87,6 +87,7 @@ static void set_sizes(struct cache *cache, const struct cache_options *options, 
 	cache->slots = options->slots;
 	cache->n_bundles = total;
 	cache->stride = options->stride;
+	cache->kept_bytes = options->hollow ? 0 : options->stride;
 	cache->capacity = (uint32_t)capacity;
 	cache->n_replaceable = (uint32_t)(capacity - hot);
 	cache->break_even_bytes = options->break_even_bytes;
@@ -184,7 +185,7 @@ static uint32_t bundle_of(const struct cache *cache, uint32_t layer, uint32_t sl
 
 static char *memory_of(const struct cache *cache, uint32_t entry)
 {
-	return cache->bundles + (size_t)entry * cache->stride;
+	return cache->bundles + (size_t)entry * cache->kept_bytes;
 }
 
 void cache_begin(struct cache *cache)
@@ -224,7 +225,7 @@ static void place(struct cache *cache, uint32_t entry, uint32_t bundle, const ch
 {
 	cache->entries[entry] = (struct cache_entry){ .bundle = bundle };
 	cache->entry_of[bundle] = entry;
-	memcpy(memory_of(cache, entry), content, cache->stride);
+	memcpy(memory_of(cache, entry), content, cache->kept_bytes);
 }
 
 void cache_admit(struct cache *cache, uint32_t layer, uint32_t slot, const char *content,

@@ -49,6 +49,11 @@ struct cache_options {
 	const float *frequency;
 	uint64_t break_even_bytes; /* a/b of the device cost: what an I/O costs, in bytes */
 	uint64_t seed; /* of linked's random numbers */
+	/*
+	 * Keep no bytes, only which bundles it would have: for those who count what a cache
+	 * is worth. It decides as any other, and what it is given or finds is not looked at.
+	 */
+	bool hollow;
 };
 
 /* The read that brought a bundle. */
@@ -67,7 +72,7 @@ bool cache_policy_is_known(const char *name);
  */
 int cache_create(const struct cache_options *options, struct cache **cache, struct error *err);
 
-/* Bytes that a cache holds: of bundles (capacity * stride), and of tables besides. */
+/* Bytes that a cache holds: of bundles, and of tables besides. */
 struct cache_memory {
 	uint64_t bundles;
 	uint64_t tables;
@@ -80,7 +85,7 @@ int cache_memory(const struct cache_options *options, struct cache_memory *memor
 /* NULL is allowed. */
 void cache_destroy(struct cache *cache);
 
-/* Bytes held for bundles: capacity * stride. */
+/* Bytes held for bundles: capacity * stride; of a hollow cache 0. */
 uint64_t cache_bytes(const struct cache *cache);
 
 /* Bytes held besides: tables of all bundles and of the cached ones. */

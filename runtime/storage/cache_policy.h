@@ -61,6 +61,7 @@ struct cache {
 	uint32_t slots; /* per layer */
 	uint32_t n_bundles; /* n_layers * slots */
 	uint32_t stride;
+	uint32_t kept_bytes; /* of a bundle: all of it, or 0 in a hollow cache */
 	uint32_t capacity; /* entries */
 	uint32_t n_replaceable; /* of these; the others are for hot bundles */
 	uint32_t n_entries; /* filled ones, from the start of the array */
@@ -70,7 +71,7 @@ struct cache {
 	struct random_state random;
 	struct cache_entry *entries; /* (capacity) */
 	uint32_t *entry_of; /* (n_bundles), or NO_ENTRY */
-	char *bundles; /* (capacity, stride) */
+	char *bundles; /* (capacity, kept_bytes) */
 	void *state; /* of the eviction: its state_bytes() */
 };
 

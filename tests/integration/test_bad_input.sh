@@ -63,6 +63,7 @@ for kind in missing directory empty fifo text truncated head random; do
 		"train $work/model.gguf --trace $file -o $out" \
 		"bench touch $file --trace $work/trace --dir $work/out" \
 		"bench touch $linked --trace $file --dir $work/out" \
+		"bench place demo --trace $file" "bench place demo --trace $work/trace --unseen $file" \
 		"pack $work/model.gguf --placement $file -o $out" \
 		"pack $work/model.gguf --placement $work/placement --predictor $file -o $out"; do
 		# shellcheck disable=SC2086

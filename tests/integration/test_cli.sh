@@ -79,6 +79,41 @@ refused 'synth of no tokens' 'no tokens' "$COLINK" synth opt-350m --trace "$work
 check 'synth says what it wrote' grep -q '"shape":"opt-350m","model":null,"trace":".*/t","tokens":40,"seed":3' \
 	<("$COLINK" synth opt-350m --trace "$work/t" --tokens 40 --seed 3 --json)
 check 'and what it wrote can be placed' "$COLINK" place "$work/t" -o "$work/p" --json
+
+# What placing gains is told in device time, by whatever device and cache are asked for.
+for option in '--cache-ratio 1.01' '--cache-ratio nan' '--cache-ratio x' '--a-us -1' '--a-us inf' \
+	'--b-us-per-mib 0' '--b-us-per-mib x' '--bundle-bytes -1' '--bundle-bytes 1k' '--method best-of' \
+	'--frobnicate' extra; do
+	# shellcheck disable=SC2086
+	check "place $option" misused 'see .colink place --help' \
+		"$COLINK" place "$work/t" -o "$work/p" $option
+done
+place() { "$COLINK" place "$work/t" -o "$work/p" --json "$@" 2>/dev/null >"$work/place.json"; }
+place
+check 'place: every key of device time is there' holds '
+	.unseen_tokens == 4 and .replayed_tokens == 4 and .bundle_bytes == 4096 and
+	.cache_ratio == 0.05 and .device.a_us == 8.5 and .device.break_even_bytes == 16505 and
+	([.results[] | select(.device_us_per_token > 0 and .device_us_median > 0 and
+		.device_us_p99 >= .device_us_median and .against_frequency > 0 and
+		.missed_per_token <= .wanted_per_token and .missed_run_length_mean >= 1 and
+		.cache_hit_share >= 0 and .device_reads_per_token > 0 and
+		.device_bundles_per_token >= .missed_per_token and
+		(.runs_by_length | length) == 16)] | length) == (.results | length) and
+	(.results[] | select(.name == "frequency") | .against_frequency) == 1' "$work/place.json"
+# A MiB of this device costs so much that no gap is read over; a bundle costs 976.5625 us.
+place --cache-ratio 0 --a-us 1 --b-us-per-mib 1000000 --bundle-bytes 1024
+check 'place: without a cache, and gaps, the time is that of what is wanted' holds '
+	([.results[] | select(.cache_hit_share == 0 and .missed_per_token == .wanted_per_token and
+		.device_bundles_per_token == .wanted_per_token and
+		(.device_us_per_token / (.wanted_per_token * 976.5625 + .device_reads_per_token) -
+		 1 | fabs) < 1e-6)] | length) == (.results | length)' "$work/place.json"
+place --cache-ratio 1
+check 'place: with all cached, some is found' holds \
+	'([.results[] | select(.cache_hit_share > 0)] | length) == (.results | length)' \
+	"$work/place.json"
+check 'for people, there is a table of it' \
+	grep -q '^us per token  *[0-9]' <("$COLINK" place "$work/t" -o "$work/p")
+check 'and one of run lengths' grep -q '^2-3  *[0-9]' <("$COLINK" place "$work/t" -o "$work/p")
 rm -f "$work/t" "$work/p"
 
 check 'no benchmark' misused 'which benchmark' "$COLINK" bench
@@ -127,6 +162,63 @@ for methods in '' '--method full --method linked'; do
 	check "reads of methods: $methods" misused 'reads are written of one method' \
 		"$COLINK" bench io "$linked" --trace "$linked" --reads "$work/reads" $methods
 done
+
+check 'bench place of nothing' misused 'expected: SHAPE' "$COLINK" bench place
+check 'bench place of an unknown shape' misused "no shape 'gpt-2'; there are: demo opt-350m" \
+	"$COLINK" bench place gpt-2
+check 'the demo model has real traces' misused '--trace FILE is needed' "$COLINK" bench place demo
+check 'a trace cannot be made independent' misused '--independent is of a trace' \
+	"$COLINK" bench place opt-350m --trace "$work/t" --independent
+check 'bench place by an unknown method' misused "no method 'best-of'; there are: identity random" \
+	"$COLINK" bench place opt-350m --methods greedy,best-of
+for option in '--tokens 0' '--tokens x' '--methods greedy,' '--methods linked' '--cache-ratio 1.01' \
+	'--cache-ratio nan' '--a-us -1' '--b-us-per-mib 0' '--bundle-bytes 1k' '--replay x' \
+	'--warm-up -1' '--seed x' '--frobnicate' extra; do
+	# shellcheck disable=SC2086
+	check "bench place $option" misused 'see .colink bench place --help' \
+		"$COLINK" bench place opt-350m --dir "$work" $option
+done
+# A trace is generated and taken away again.
+mkdir "$work/place"
+bench_place() { "$COLINK" bench place "$@" --json >"$work/place.json" 2>/dev/null; }
+bench_place opt-350m --tokens 200 --dir "$work/place" --seed 3 --warm-up 2
+check 'bench place: every key is there' holds '
+	.shape == "opt-350m" and .tokens == 200 and .unseen_tokens == 24 and .replayed_tokens == 22 and
+	.generated and (.independent | not) and .layers == 24 and .neurons == 4096 and
+	.bundle_bytes == 4096 and .device.a_us == 8.5 and .device.b_us_per_mib == 540 and
+	.cache_ratio == 0.05 and .seed == 3 and .threads >= 1 and
+	(.seconds | .trace > 0 and .read > 0 and .count > 0 and .search > 0 and .measure > 0) and
+	([.results[].name][:4] == ["identity", "random", "frequency", "greedy"]) and
+	([.results[] | select(.reads_per_token > 0 and .run_length_mean >= 1 and .search_s >= 0 and
+		.device_us_per_token > 0 and .against_frequency > 0)] | length) == (.results | length)' \
+	"$work/place.json"
+check 'and greedy wins, as on any day' holds '[.results[] | {key: .name, value: .device_us_per_token}] |
+	from_entries | .greedy < .frequency and .frequency < .random' "$work/place.json"
+bench_place opt-350m --tokens 200 --dir "$work/place" --independent --methods random --methods \
+	identity --bundle-bytes 512 --replay 4
+check 'some methods, without greedy, and without frequency to compare with' holds '.independent and
+	.bundle_bytes == 512 and .replayed_tokens == 4 and .seconds.search == null and
+	[.results[].name] == ["identity", "random"] and .results[0].against_frequency == null' \
+	"$work/place.json"
+check 'the trace is gone' test -z "$(ls -A "$work/place")"
+check 'for people, there is a table' grep -q '^greedy  *[0-9]' \
+	<("$COLINK" bench place opt-350m --tokens 100 --dir "$work/place" --methods greedy,random)
+refused 'bench place where no trace can be made' "$work/no-such-folder" \
+	"$COLINK" bench place opt-350m --tokens 100 --dir "$work/no-such-folder"
+"$COLINK" synth opt-350m --trace "$work/t" --tokens 60 --seed 3
+"$COLINK" synth opt-350m --trace "$work/u" --tokens 10 --seed 3
+bench_place opt-350m --trace "$work/t" --unseen "$work/u"
+check 'a trace to place on, another to measure on' holds '.tokens == 54 and .unseen_tokens == 10 and
+	.replayed_tokens == 9 and (.generated | not) and .seconds.trace == 0' "$work/place.json"
+refused 'bench place on the trace of another shape' "$work/t: a trace of 24 layers of 4096" \
+	"$COLINK" bench place opt-1.3b --trace "$work/t"
+"$COLINK" synth opt-350m --trace "$work/u" --tokens 10 --seed 4
+refused 'and measured on that of another model' 'the trace to measure on is of model' \
+	"$COLINK" bench place opt-350m --trace "$work/t" --unseen "$work/u"
+"$COLINK" synth opt-350m --trace "$work/u" --tokens 1 --seed 3
+refused 'and on too few tokens' 'too short to place on a part' \
+	"$COLINK" bench place opt-350m --trace "$work/u"
+rm -f "$work/t" "$work/u"
 
 # Whoever cannot measure here is told so, and with the first page of the file already.
 one_page() { (ulimit -f 4 && exec "$@"); }

@@ -138,6 +138,35 @@ static void seed_decides_what_linked_admits(void **state)
 	assert_memory_not_equal(hits[0], hits[1], sizeof(hits[0]));
 }
 
+/* It has no bytes to look at, and decides by the size that they would have. */
+static void hollow_cache_decides_alike(void **state)
+{
+	struct cache_options options = {
+		.n_layers = REFERENCE_LAYERS, .slots = SLOTS, .stride = REFERENCE_STRIDE,
+		.capacity = 20, .break_even_bytes = 20, .seed = 5, .hollow = true,
+	};
+	struct cache_memory memory;
+	struct error err;
+
+	(void)state;
+	for (size_t p = 0; cache_policy_at(p); p++) {
+		struct cache *cache = create(cache_policy_at(p), 20, 5), *hollow;
+		uint64_t hits[2][16] = { 0 };
+
+		options.policy = cache_policy_at(p);
+		assert_ok(cache_create(&options, &hollow, &err), &err);
+		assert_ok(cache_memory(&options, &memory, &err), &err);
+		assert_int_equal(cache_bytes(hollow), 0);
+		assert_int_equal(memory.bundles, 0);
+		assert_int_equal(cache_table_bytes(hollow), cache_table_bytes(cache));
+		replay(cache, 7, hits[0]);
+		replay(hollow, 7, hits[1]);
+		assert_memory_equal(hits[0], hits[1], sizeof(hits[0]));
+		cache_destroy(cache);
+		cache_destroy(hollow);
+	}
+}
+
 static void memory_is_told(void **state)
 {
 	(void)state;
@@ -175,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(full_size_cache_keeps_everything),
+		cmocka_unit_test(hollow_cache_decides_alike),
 		cmocka_unit_test(impossible_options_are_refused),
 		cmocka_unit_test(memory_is_told),
 		cmocka_unit_test(pinned_bundles_stay),

@@ -60,6 +60,19 @@ static void every_order_of_close_values(void **state)
 	}
 }
 
+static void tails(void **state)
+{
+	static const double sorted[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
+
+	(void)state;
+	assert_true(percentile(sorted, 10, 0.99) == 10);
+	assert_true(percentile(sorted, 10, 0.9) == 9);
+	assert_true(percentile(sorted, 10, 0.91) == 10);
+	assert_true(percentile(sorted, 10, 0.5) == 5);
+	assert_true(percentile(sorted, 10, 0) == 1);
+	assert_true(percentile(sorted, 1, 0.99) == 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -68,6 +81,7 @@ int main(void)
 		cmocka_unit_test(even_numbers),
 		cmocka_unit_test(one_outlier_does_not_count),
 		cmocka_unit_test(every_order_of_close_values),
+		cmocka_unit_test(tails),
 	};
 
 	return cmocka_run_group_tests_name("median", tests, NULL, NULL);

@@ -137,6 +137,8 @@ static void it_is_made_of_its_parts(void **state)
 			assert_ok(order_measure(&unseen, order, 3, &quality, &err), &err);
 			assert_true(quality.bundles_per_token ==
 				    report->collapsed[at].bundles_per_token);
+			assert_memory_equal(placement_report_order(report, method) + l * 200, order,
+					    sizeof(order));
 		}
 		assert_ok(order_make(ORDER_FREQUENCY, &coactivation, 0, order, &err), &err);
 		assert_memory_equal(order, placement->layers[l].slot_to_neuron, sizeof(order));
@@ -145,6 +147,9 @@ static void it_is_made_of_its_parts(void **state)
 		for (int slot = 0; slot < 200; slot++)
 			assert_true(placement->layers[l].frequency[slot] ==
 				    (float)(coactivation.frequency[order[slot]] / 900.0));
+		for (int neuron = 0; neuron < 200; neuron++)
+			assert_true(report->frequency[l * 200 + (uint32_t)neuron] ==
+				    (float)(coactivation.frequency[neuron] / 900.0));
 		coactivation_free(&coactivation);
 		activity_free(&seen);
 		activity_free(&unseen);

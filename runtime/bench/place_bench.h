@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * colink bench place: how long it takes to place a model by each method, and what its orders
+ * are worth on tokens that they were not made from, by device time (order_replay.h).
+ */
+#ifndef COLINK_BENCH_PLACE_BENCH_H
+#define COLINK_BENCH_PLACE_BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "base/thread_pool.h"
+#include "bench/order_replay.h"
+#include "placement/order.h"
+#include "placement/trace.h"
+
+struct place_bench_options {
+	const struct trace *trace; /* its seen tokens are placed on */
+	const struct trace *unseen; /* to measure on all of; NULL: the unseen tokens of `trace` */
+	bool methods[ORDER_METHODS]; /* which ones */
+	uint64_t seed; /* of the random order, layer L using seed + L */
+	struct thread_pool *pool; /* or NULL */
+	struct order_replay_options replay;
+};
+
+struct place_bench {
+	uint64_t placed_tokens, unseen_tokens;
+	double read_s; /* reading and decoding the trace's seen tokens */
+	double count_s; /* counting who fires together */
+	double search_s[ORDER_METHODS]; /* of all layers; 0 for methods that are not wanted */
+	double measure_s;
+	struct order_cost costs[ORDER_METHODS];
+	uint32_t *orders[ORDER_METHODS]; /* (n_layers, n_neurons): slot -> neuron; or NULL */
+	float *frequency; /* (n_layers, n_neurons), by neuron */
+};
+
+/*
+ * Read, count and search, layer by layer. -EINVAL for a trace that has no tokens to measure on,
+ * or one to measure on of another model. Takes the memory of one layer's pairs of neurons.
+ * Progress counts layers. The caller calls place_bench_free() after 0.
+ */
+int place_bench_search(const struct place_bench_options *options, struct place_bench *bench,
+		       struct progress *progress, struct error *err);
+
+/* The costs of what was found. Progress counts tokens. */
+int place_bench_measure(const struct place_bench_options *options, struct place_bench *bench,
+			struct progress *progress, struct error *err);
+
+void place_bench_free(struct place_bench *bench);
+
+#endif

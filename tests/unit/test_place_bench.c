@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* bench place: its orders are the methods' own, and its figures those of its parts. */
+#include "helpers/activity.h"
+#include "helpers/folder_test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/order_costs.h"
+#include "bench/place_bench.h"
+#include "helpers/watcher.h"
+#include "placement/coactivation.h"
+
+#define N_LAYERS 2
+#define N_NEURONS 96
+#define N_TOKENS 1000
+#define CHUNK 50
+
+static struct trace *make_trace(const char *path, uint64_t model_id, uint64_t n_tokens)
+{
+	struct activity layers[N_LAYERS] = {
+		make_clustered_activity(1, N_NEURONS, n_tokens, 6, 0.1),
+		make_clustered_activity(2, N_NEURONS, n_tokens, 6, 0.1),
+	};
+	struct trace *trace;
+	struct error err;
+
+	write_activities(path, model_id, layers, N_LAYERS, CHUNK);
+	assert_ok(trace_open(path, &trace, &err), &err);
+	activity_free(&layers[0]);
+	activity_free(&layers[1]);
+	return trace;
+}
+
+static struct place_bench_options make_options(const struct trace *trace)
+{
+	struct place_bench_options options = {
+		.trace = trace, .seed = 7,
+		.replay = { .cost = DEVICE_COST_UFS4, .bundle_bytes = 4096, .cache_ratio = 0.1,
+			    .warm_up = 10, .max_tokens = 1000 },
+	};
+
+	for (int method = 0; method < ORDER_METHODS; method++)
+		options.methods[method] = true;
+	return options;
+}
+
+static void run(const struct place_bench_options *options, struct place_bench *bench)
+{
+	struct watcher search = make_watcher(), measure = make_watcher();
+	struct error err;
+
+	assert_ok(place_bench_search(options, bench, &search.progress, &err), &err);
+	assert_true(search.done == N_LAYERS && search.total == N_LAYERS);
+	assert_ok(place_bench_measure(options, bench, &measure.progress, &err), &err);
+	assert_true(measure.done == measure.total && measure.calls > 0);
+}
+
+static void assert_orders(const struct trace *trace, const struct place_bench *bench)
+{
+	for (uint32_t layer = 0; layer < N_LAYERS; layer++) {
+		struct coactivation counts;
+		struct activity seen;
+		uint32_t order[N_NEURONS];
+		struct error err;
+
+		assert_ok(activity_load(trace, layer, ACTIVITY_SEEN, &seen, &err), &err);
+		assert_ok(coactivation_count(&seen, NULL, &counts, &err), &err);
+		for (int method = 0; method < ORDER_METHODS; method++) {
+			assert_ok(order_make(method, &counts, 7 + layer, order, &err), &err);
+			assert_memory_equal(bench->orders[method] + layer * N_NEURONS, order,
+					    sizeof(order));
+		}
+		for (uint32_t i = 0; i < N_NEURONS; i++)
+			assert_true(bench->frequency[layer * N_NEURONS + i] ==
+				    (float)counts.frequency[i] / (float)seen.n_tokens);
+		coactivation_free(&counts);
+		activity_free(&seen);
+	}
+}
+
+static void assert_costs(const struct trace *measured, enum activity_part part,
+			 const struct place_bench_options *options, const struct place_bench *bench)
+{
+	for (int method = 0; method < ORDER_METHODS; method++) {
+		const uint32_t *const orders[1] = { bench->orders[method] };
+		struct order_cost cost;
+		struct error err;
+
+		assert_ok(order_costs(measured, part, &options->replay, bench->frequency, orders, 1,
+				      NULL, NULL, &cost, &err), &err);
+		assert_memory_equal(&cost, &bench->costs[method], sizeof(cost));
+		assert_true(cost.tokens > 0 && cost.device_us > 0);
+	}
+}
+
+static void it_is_made_of_its_parts(void **state)
+{
+	const struct folder *folder = *state;
+	struct trace *trace = make_trace(folder->file, 1, N_TOKENS);
+	struct place_bench_options options = make_options(trace);
+	struct place_bench bench;
+	struct error err;
+
+	assert_ok(thread_pool_create(2, &options.pool, &err), &err);
+	run(&options, &bench);
+	assert_int_equal(bench.placed_tokens, 900);
+	assert_int_equal(bench.unseen_tokens, 100);
+	assert_true(bench.read_s > 0 && bench.count_s > 0 && bench.measure_s > 0 &&
+		    bench.search_s[ORDER_LINKED] > 0);
+	assert_orders(trace, &bench);
+	assert_costs(trace, ACTIVITY_UNSEEN, &options, &bench);
+	/* Clusters of 6 are found: on unseen tokens they are a read each, or less. */
+	assert_true(bench.costs[ORDER_LINKED].run_length > 5);
+	assert_true(bench.costs[ORDER_RANDOM].run_length < 2);
+	assert_true(bench.costs[ORDER_LINKED].device_us < bench.costs[ORDER_RANDOM].device_us);
+	place_bench_free(&bench);
+	thread_pool_destroy(options.pool);
+	trace_close(trace);
+}
+
+static void another_trace_to_measure_on(void **state)
+{
+	const struct folder *folder = *state;
+	char *path = path_in(folder->path, "unseen");
+	struct trace *trace = make_trace(folder->file, 1, CHUNK), *unseen = make_trace(path, 1, 170);
+	struct place_bench_options options = make_options(trace);
+	struct place_bench bench;
+
+	options.unseen = unseen;
+	run(&options, &bench);
+	assert_int_equal(bench.placed_tokens, CHUNK);
+	assert_int_equal(bench.unseen_tokens, 170);
+	assert_int_equal(bench.costs[0].tokens, 160);
+	assert_costs(unseen, ACTIVITY_ALL, &options, &bench);
+	place_bench_free(&bench);
+	trace_close(unseen);
+	trace_close(trace);
+	free(path);
+}
+
+static void only_some_methods(void **state)
+{
+	const struct folder *folder = *state;
+	struct trace *trace = make_trace(folder->file, 1, N_TOKENS);
+	struct place_bench_options options = make_options(trace);
+	struct place_bench all, some;
+	const struct order_cost none = { 0 };
+
+	run(&options, &all);
+	for (int method = 0; method < ORDER_METHODS; method++)
+		options.methods[method] = method == ORDER_RANDOM || method == ORDER_LINKED;
+	run(&options, &some);
+	for (int method = 0; method < ORDER_METHODS; method++) {
+		const struct order_cost *expected = options.methods[method] ? &all.costs[method] : &none;
+
+		assert_memory_equal(&some.costs[method], expected, sizeof(*expected));
+		assert_int_equal(some.orders[method] != NULL, options.methods[method]);
+		if (!options.methods[method])
+			assert_true(some.search_s[method] == 0);
+	}
+	place_bench_free(&all);
+	place_bench_free(&some);
+	trace_close(trace);
+}
+
+static void traces_that_do_not_do(void **state)
+{
+	const struct folder *folder = *state;
+	char *path = path_in(folder->path, "other");
+	struct trace *trace = make_trace(folder->file, 1, CHUNK), *other = make_trace(path, 2, CHUNK);
+	struct place_bench_options options = make_options(trace);
+	struct place_bench bench;
+	struct error err;
+
+	assert_int_equal(place_bench_search(&options, &bench, NULL, &err), -EINVAL);
+	assert_says(&err, "too short to place on a part");
+	assert_null(bench.frequency);
+	options.unseen = other;
+	assert_int_equal(place_bench_search(&options, &bench, NULL, &err), -EINVAL);
+	assert_says(&err, "is of model 0000000000000002, the trace to place from");
+	trace_close(other);
+	trace_close(trace);
+	free(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		folder_test(another_trace_to_measure_on),
+		folder_test(it_is_made_of_its_parts),
+		folder_test(only_some_methods),
+		folder_test(traces_that_do_not_do),
+	};
+
+	return cmocka_run_group_tests_name("place_bench", tests, NULL, NULL);
+}
