@@ -74,6 +74,19 @@ void show_place_report(const struct placement_report *report)
 	printf("\n");
 }
 
+/* Runs of 1, 2, 3-4, 5-8 ... bundles, up to the longest that there are. */
+static json_t *run_lengths_json(const struct order_quality *quality)
+{
+	json_t *shares = json_array();
+	uint32_t n = RUN_LENGTH_CLASSES;
+
+	while (n && !(quality->run_length_shares[n - 1] > 0))
+		n--;
+	for (uint32_t class = 0; class < n; class++)
+		json_array_append_new(shares, json_real(quality->run_length_shares[class]));
+	return shares;
+}
+
 static json_t *method_json(const struct placement_report *report, int method)
 {
 	json_t *layers = json_array();
@@ -83,11 +96,12 @@ static json_t *method_json(const struct placement_report *report, int method)
 		const struct order_quality *collapsed =
 			quality_of(report->collapsed, layer, method);
 
-		json_array_append_new(layers, json_pack("{s:f, s:f, s:f, s:i, s:f, s:f}",
+		json_array_append_new(layers, json_pack("{s:f, s:f, s:f, s:i, s:o, s:f, s:f}",
 			"wanted_per_token", plain->wanted_per_token,
 			"reads_per_token", plain->reads_per_token,
 			"run_length_mean", plain->run_length_mean,
 			"run_length_max", (int)plain->run_length_max,
+			"run_length_shares", run_lengths_json(plain),
 			"collapsed_reads_per_token", collapsed->reads_per_token,
 			"collapsed_bundles_per_token", collapsed->bundles_per_token));
 	}
@@ -106,7 +120,8 @@ json_t *place_report_json(const struct placement_report *report)
 
 	for (int method = 0; method < ORDER_METHODS; method++)
 		json_array_append_new(results, method_json(report, method));
-	return json_pack("{s:I, s:i, s:o}",
+	return json_pack("{s:I, s:I, s:i, s:o}",
+		"tokens", (json_int_t)report->n_seen,
 		"unseen_tokens", (json_int_t)report->n_tokens,
 		"gap_bundles", (int)report->gap,
 		"results", results);

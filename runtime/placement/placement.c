@@ -125,6 +125,7 @@ static int measure_layer(const struct making *making, uint32_t layer,
 	if (ret < 0)
 		goto out;
 	report->n_tokens = activity.n_tokens;
+	report->n_seen = coactivation->n_tokens;
 	for (int method = 0; method < ORDER_METHODS; method++) {
 		size_t at = (size_t)layer * ORDER_METHODS + (size_t)method;
 
