@@ -8,6 +8,7 @@
 #define COLINK_CLI_STEPS_H
 
 #include "cli/cli.h"
+#include "cli/pictures.h"
 #include "infer/record.h"
 #include "infer/train.h"
 #include "placement/placement.h"
@@ -30,6 +31,7 @@ struct place_step {
 	uint64_t seed;
 	uint32_t gap; /* bundles */
 	const char *output;
+	struct picture_step pictures; /* all zero: none */
 	uint32_t threads;
 };
 
@@ -44,7 +46,7 @@ struct train_step {
 
 int step_import(const char *label, const char *source, const char *output, struct error *err);
 int step_trace(const struct trace_step *step, struct record_result *result, struct error *err);
-/* The caller frees *report. */
+/* The caller frees *report. When a picture fails, the placement is there all the same. */
 int step_place(const struct place_step *step, struct placement_report **report,
 	       struct error *err);
 int step_train(const struct train_step *step, struct train_report **report, struct error *err);
