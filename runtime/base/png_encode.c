@@ -56,7 +56,6 @@ static void write_image(png_structp png, png_infop info, const struct palette_im
 	png_set_PLTE(png, info, (png_const_colorp)image->palette, (int)image->n_colours);
 	/* Neighbouring indices are no neighbouring colours: differences only make it larger. */
 	png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_NONE);
-	png_set_compression_level(png, 9);
 	png_write_info(png, info);
 	for (uint32_t y = 0; y < image->height; y++)
 		png_write_row(png, image->pixels + (size_t)y * image->width);

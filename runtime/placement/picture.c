@@ -42,9 +42,12 @@ static int frequency_order(const struct placement_layer *layer, uint32_t n, uint
 static int add_order(struct picture *picture, const struct activity *activity,
 		     enum order_method method, const uint32_t *order, struct error *err)
 {
-	struct picture_order *to = &picture->orders[picture->n_orders++];
+	struct picture_order *to = &picture->orders[picture->n_orders];
 
 	to->method = method;
+	if (method == picture->subject->placement->method)
+		picture->own = picture->n_orders;
+	picture->n_orders++;
 	return order_measure(activity, order, 0, &to->quality, err);
 }
 

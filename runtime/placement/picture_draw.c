@@ -310,7 +310,7 @@ int picture_draw(const struct picture *picture, struct svg *svg, struct error *e
 			  &scale, err);
 	if (ret == 0)
 		ret = draw_matrix(svg, picture, RIGHT - MATRIX_SIDE, "After",
-				  &picture->orders[picture->n_orders - 1], &picture->after, &scale,
+				  &picture->orders[picture->own], &picture->after, &scale,
 				  err);
 	if (ret < 0)
 		return ret;

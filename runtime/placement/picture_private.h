@@ -21,6 +21,7 @@ struct picture {
 	uint32_t layer;
 	uint64_t n_tokens; /* that were drawn from */
 	struct picture_order orders[PICTURE_ORDERS];
+	uint32_t own; /* which of them the placement is */
 	uint32_t n_orders; /* fewer where the placement is by one of the others */
 	struct pair_map before, after;
 };
