@@ -74,19 +74,6 @@ void show_place_report(const struct placement_report *report)
 	printf("\n");
 }
 
-/* Runs of 1, 2, 3-4, 5-8 ... bundles, up to the longest that there are. */
-static json_t *run_lengths_json(const struct order_quality *quality)
-{
-	json_t *shares = json_array();
-	uint32_t n = RUN_LENGTH_CLASSES;
-
-	while (n && !(quality->run_length_shares[n - 1] > 0))
-		n--;
-	for (uint32_t class = 0; class < n; class++)
-		json_array_append_new(shares, json_real(quality->run_length_shares[class]));
-	return shares;
-}
-
 static json_t *method_json(const struct placement_report *report, int method)
 {
 	json_t *layers = json_array();
@@ -96,12 +83,11 @@ static json_t *method_json(const struct placement_report *report, int method)
 		const struct order_quality *collapsed =
 			quality_of(report->collapsed, layer, method);
 
-		json_array_append_new(layers, json_pack("{s:f, s:f, s:f, s:i, s:o, s:f, s:f}",
+		json_array_append_new(layers, json_pack("{s:f, s:f, s:f, s:i, s:f, s:f}",
 			"wanted_per_token", plain->wanted_per_token,
 			"reads_per_token", plain->reads_per_token,
 			"run_length_mean", plain->run_length_mean,
 			"run_length_max", (int)plain->run_length_max,
-			"run_length_shares", run_lengths_json(plain),
 			"collapsed_reads_per_token", collapsed->reads_per_token,
 			"collapsed_bundles_per_token", collapsed->bundles_per_token));
 	}
