@@ -54,7 +54,7 @@ WARNINGS = -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wold-style-de
 CPPFLAGS = -Iruntime -I$(BUILD)/bpf -Ibpf -Iinclude/uapi
 CFLAGS = -std=gnu11 $(WARNINGS) $(OPTIMIZE) -pthread -MMD -MP
 LDFLAGS = -pthread
-LDLIBS = -lbpf -ljansson -lpcre2-8 -luring -lxxhash -lzip -llapacke -llapack -lblas -lm
+LDLIBS = -lbpf -ljansson -lpcre2-8 -lpng -luring -lxxhash -lzip -llapacke -llapack -lblas -lm
 
 # Everything below cli/, in the order in which rooms may depend on each other.
 runtime_rooms = base model placement kernel storage infer synth bench

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Draw the figures of Documentation/: reads.svg from measurements/placement.json, sizes.svg from
-measurements/io-sizes-opt-6.7b.json, and pipeline.svg. Standard library only.
+measurements/io-sizes-opt-6.7b.json, tokens.svg from measurements/generalise-*.json, and
+pipeline.svg. Standard library only. (layer.svg is drawn by colink place: placement.rst.)
 
 usage: Documentation/figures/draw.py
 """
 import json
+import math
 import os
 from xml.sax.saxutils import escape
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-COLOURS = {"identity": "#b0b7c3", "random": "#d9c8a9", "frequency": "#6b9bd1", "linked": "#1f5fa8"}
+COLOURS = {"identity": "#b0b7c3", "random": "#d9c8a9", "frequency": "#6b9bd1", "linked": "#1f5fa8",
+           "best": "#c0392b"}
 
 
 class Drawing:
@@ -153,7 +156,57 @@ def gain_by_size():
     drawing.save("sizes.svg")
 
 
+def tokens_panel(drawing, left, name):
+    """Reads of each method, in per cent of identity order's, by the tokens that it was made from."""
+    width, bottom, top, lowest, highest = 232, 300, 70, 2, 5
+    with open(os.path.join(HERE, f"../measurements/generalise-{name}.json"), encoding="utf-8") as file:
+        runs = json.load(file)["runs"]
+
+    def x_of(tokens):
+        return left + (math.log10(tokens) - lowest) / (highest - lowest) * width
+
+    drawing.text(left, 52, f"{runs[0]['text']}, {runs[0]['result']['unseen_tokens']} other tokens", 12,
+                 "start", "bold")
+    for percent in range(0, 101, 20):
+        y = bottom - percent / 100 * (bottom - top)
+        drawing.line(left, y, left + width, y, "#ddd")
+        drawing.text(left - 8, y + 4, str(percent), 11, "end")
+    for decade in range(lowest, highest + 1):
+        drawing.line(x_of(10 ** decade), bottom, x_of(10 ** decade), bottom + 5)
+        drawing.text(x_of(10 ** decade), bottom + 18, f"{10 ** decade:,}", 11)
+    labels = []
+    for i, method in enumerate(runs[0]["result"]["results"]):
+        if method["name"] in ("identity", "random"):
+            continue
+        colour, before = COLOURS[method["name"]], None
+        for run in runs:
+            results = run["result"]["results"]
+            share = results[i]["reads_per_token"] / results[0]["reads_per_token"]
+            point = (x_of(run["result"]["tokens"]), bottom - share * (bottom - top))
+            if before:
+                drawing.line(*before, *point, colour)
+            drawing.rect(point[0] - 3, point[1] - 3, 6, 6, colour)
+            before = point
+        labels.append((before[1], f"{method['name']} {100 * share:.0f} %", colour))
+    lowest_free = top
+    for y, text, colour in sorted(labels):
+        y = max(y, lowest_free)
+        drawing.text(left + width + 6, y + 4, text, 11, "start", fill=colour)
+        lowest_free = y + 14
+
+
+def tokens_curve():
+    drawing = Drawing(760, 350)
+    drawing.text(50, 24, "Reads per token, in % of identity order's, by the tokens of trace that were "
+                 "placed from", 13, "start", "bold")
+    tokens_panel(drawing, 50, "tokens")
+    tokens_panel(drawing, 410, "opt-350m")
+    drawing.text(390, 340, "tokens placed from", 11)
+    drawing.save("tokens.svg")
+
+
 if __name__ == "__main__":
     reads_by_order()
+    tokens_curve()
     gain_by_size()
     pipeline()

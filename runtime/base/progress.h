@@ -12,6 +12,11 @@
 struct progress {
 	/* `done` of `total`, in the step's own unit; called from one thread. */
 	void (*report)(struct progress *progress, double done, double total);
+	/*
+	 * What begins now, in a few words: "layer 3: counting"; to be followed by a report.
+	 * NULL: nobody wants to know. The text need not outlive the call.
+	 */
+	void (*describe)(struct progress *progress, const char *doing);
 };
 
 /* `progress` may be NULL: nobody is watching. */
@@ -19,6 +24,12 @@ static inline void progress_report(struct progress *progress, double done, doubl
 {
 	if (progress)
 		progress->report(progress, done, total);
+}
+
+static inline void progress_describe(struct progress *progress, const char *doing)
+{
+	if (progress && progress->describe)
+		progress->describe(progress, doing);
 }
 
 #endif

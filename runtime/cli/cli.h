@@ -128,15 +128,20 @@ double now_seconds(void);
 
 /* --- progress_bar.c --- */
 
+#define PROGRESS_DOING_SIZE 32
+
 /*
- * A bar with the time left on stderr when that is a terminal, and how long the step
- * took when it is done; nothing otherwise. One step at a time.
+ * A bar with the time left, and with what is being done where the work tells, on stderr when
+ * that is a terminal, and how long the step took when it is done; nothing otherwise. It fits
+ * into 80 columns. One step at a time.
  */
 struct progress_bar {
 	struct progress progress; /* give this to the work */
 	const char *step;
+	char doing[PROGRESS_DOING_SIZE]; /* "": the work does not tell */
 	double started;
 	double drawn;
+	double share; /* of the work that is done, 0 to 1 */
 	bool terminal;
 };
 

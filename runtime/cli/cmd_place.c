@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* colink place: an order of neurons from a trace, measured on tokens it was not made from. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/steps.h"
 
@@ -18,6 +19,11 @@ static int place(const struct place_step *step, bool json, struct error *err)
 		json_object_set_new(object, "output", json_string(step->output));
 		json_object_set_new(object, "method", json_string(order_method_name(step->method)));
 		json_object_set_new(object, "seed", json_integer((json_int_t)step->seed));
+		if (step->pictures.file)
+			json_object_set_new(object, "picture", json_string(step->pictures.file));
+		if (step->pictures.folder)
+			json_object_set_new(object, "pictures",
+					    json_string(step->pictures.folder));
 		ret = print_json(object, err);
 	} else {
 		show_place_report(&report);
@@ -27,11 +33,29 @@ static int place(const struct place_step *step, bool json, struct error *err)
 	return ret;
 }
 
+/* A viewer goes by the name. */
+static bool is_svg(const char *path)
+{
+	size_t length = strlen(path);
+
+	return length > 4 && !strcmp(path + length - 4, ".svg");
+}
+
+/* -1: all is well. */
+static int check_pictures(const struct command *command, const struct picture_step *pictures)
+{
+	if (pictures->file && !is_svg(pictures->file))
+		return usage_error(command, "--picture %s: a picture is FILE.svg", pictures->file);
+	if (pictures->layer != PICTURE_LAYER_MIDDLE && !pictures->file)
+		return usage_error(command, "--picture-layer without --picture FILE.svg");
+	return -1;
+}
+
 int cmd_place(const struct command *command, int argc, char **argv)
 {
 	struct place_step step = {
 		.label = "place", .measure_label = "measure", .gap = 16,
-		.replay = step_place_replay(),
+		.replay = step_place_replay(), .pictures.layer = PICTURE_LAYER_MIDDLE,
 	};
 	const char *method = "linked";
 	bool json = false;
@@ -53,6 +77,12 @@ int cmd_place(const struct command *command, int argc, char **argv)
 		{ "bundle-bytes", 0, OPTION_U32, &step.replay.bundle_bytes,
 		  "N: size of a bundle, for that (what an OPT model of the trace's shape has)" },
 		{ "seed", 0, OPTION_U64, &step.seed, "S: of the random order (0)" },
+		{ "picture", 0, OPTION_STRING, &step.pictures.file,
+		  "FILE.svg: draw a layer before and after, from unseen tokens" },
+		{ "picture-layer", 0, OPTION_U32, &step.pictures.layer,
+		  "N: which one (the middle one)" },
+		{ "pictures", 0, OPTION_STRING, &step.pictures.folder,
+		  "DIR: draw every layer, as DIR/layer-NN.svg" },
 		{ "threads", 't', OPTION_U32, &step.threads, "N: threads (one per CPU)" },
 		{ "json", 0, OPTION_FLAG, &json, "print one JSON object" },
 	};
@@ -71,5 +101,8 @@ int cmd_place(const struct command *command, int argc, char **argv)
 	step.method = (enum order_method)parsed;
 	if (order_replay_check(&step.replay, &err) < 0)
 		return usage_error(command, "%s", err.message);
+	status = check_pictures(command, &step.pictures);
+	if (status >= 0)
+		return status;
 	return place(&step, json, &err) < 0 ? report_failure(&err) : EXIT_DONE;
 }

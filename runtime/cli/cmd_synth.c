@@ -50,6 +50,8 @@ int cmd_synth(const struct command *command, int argc, char **argv)
 		{ "output", 'o', OPTION_STRING, &model, "OUT: the model file to write" },
 		{ "trace", 0, OPTION_STRING, &trace, "OUT: the trace to write" },
 		{ "tokens", 0, OPTION_U64, &options.tokens, "N: of the trace (20000)" },
+		{ "skip", 0, OPTION_U64, &options.skip,
+		  "N: begin the trace after so many tokens of its sequence (0)" },
 		{ "independent", 0, OPTION_FLAG, &options.independent,
 		  "neurons of the trace know nothing of each other: linking must gain nothing" },
 		{ "seed", 0, OPTION_U64, &options.seed, "N: of weights and activations (1)" },

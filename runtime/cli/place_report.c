@@ -226,7 +226,8 @@ json_t *place_report_json(const struct place_report *report)
 		json_decref(cost);
 		json_array_append_new(results, object);
 	}
-	return json_pack("{s:I, s:i, s:i, s:o, s:i, s:f, s:o}",
+	return json_pack("{s:I, s:I, s:i, s:i, s:o, s:i, s:f, s:o}",
+		"tokens", (json_int_t)placement->n_seen,
 		"unseen_tokens", (json_int_t)placement->n_tokens,
 		"gap_bundles", (int)placement->gap,
 		"replayed_tokens", (int)report->costs[0].tokens,

@@ -102,15 +102,34 @@ static int measure_device_time(const struct place_step *step, const struct trace
 	return ret;
 }
 
+static int save_placement(const struct place_step *step, struct picture_subject *subject,
+			  const struct placement *placement, struct thread_pool *pool,
+			  struct error *err)
+{
+	int ret = placement_save(placement, step->output, err);
+
+	subject->placement = placement;
+	if (ret == 0)
+		ret = pictures_write(&step->pictures, subject, pool, err);
+	return ret;
+}
+
 static int place(const struct place_step *step, const struct trace *trace,
 		 const struct trace *unseen, struct place_report *report, struct error *err)
 {
+	struct picture_subject subject = {
+		.trace = trace,
+		.unseen = unseen,
+		.name = picture_name(step->trace),
+	};
 	struct placement *placement = NULL;
 	struct thread_pool *pool;
 	struct progress_bar bar;
 	int ret;
 
-	ret = thread_pool_create(step->threads, &pool, err);
+	ret = pictures_check(&step->pictures, &subject, err);
+	if (ret == 0)
+		ret = thread_pool_create(step->threads, &pool, err);
 	if (ret < 0)
 		return ret;
 	progress_begin(&bar, step->label);
@@ -118,10 +137,10 @@ static int place(const struct place_step *step, const struct trace *trace,
 			     &bar.progress, &placement, &report->placement, err);
 	progress_end(&bar, ret == 0);
 	if (ret == 0)
+		ret = save_placement(step, &subject, placement, pool, err);
+	if (ret == 0)
 		ret = measure_device_time(step, trace, unseen, pool, report, err);
 	thread_pool_destroy(pool);
-	if (ret == 0)
-		ret = placement_save(placement, step->output, err);
 	placement_free(placement);
 	if (ret < 0) {
 		placement_report_free(report->placement);

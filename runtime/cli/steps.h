@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/place_report.h"
+#include "cli/pictures.h"
 #include "infer/record.h"
 #include "infer/train.h"
 
@@ -33,6 +34,7 @@ struct place_step {
 	/* bundle_bytes of 0: as far as the trace tells. */
 	struct order_replay_options replay;
 	const char *output;
+	struct picture_step pictures; /* all zero: none */
 	uint32_t threads;
 };
 
@@ -49,7 +51,10 @@ int step_import(const char *label, const char *source, const char *output, struc
 int step_trace(const struct trace_step *step, struct record_result *result, struct error *err);
 /* By default: a UFS 4.0 phone, with as much of the model cached as by default. */
 struct order_replay_options step_place_replay(void);
-/* The options for the replay have been checked. The caller frees report->placement. */
+/*
+ * The options for the replay have been checked. The caller frees report->placement. When a
+ * picture fails, the placement is there all the same.
+ */
 int step_place(const struct place_step *step, struct place_report *report, struct error *err);
 int step_train(const struct train_step *step, struct train_report **report, struct error *err);
 /* `predictor` may be NULL. */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,11 +104,17 @@ struct making {
 	struct placement_report *report; /* NULL: not asked for */
 };
 
-/* A layer is done in this many steps of about the same length. */
-#define STEPS_PER_LAYER 4
+/* A layer is done in these steps, which take about as long as each other. */
+static const char *const step_names[] = { "reading", "counting", "searching", "measuring" };
+
+#define STEPS_PER_LAYER (sizeof(step_names) / sizeof(step_names[0]))
 
 static void report_step(const struct making *making, uint32_t layer, uint32_t step)
 {
+	char doing[32];
+
+	snprintf(doing, sizeof(doing), "layer %u: %s", layer, step_names[step]);
+	progress_describe(making->progress, doing);
 	progress_report(making->progress, layer * (double)STEPS_PER_LAYER + step,
 			making->placement->n_layers * (double)STEPS_PER_LAYER);
 }
@@ -155,6 +162,7 @@ static int measure_layer(const struct making *making, uint32_t layer, struct err
 	if (ret < 0)
 		return ret;
 	report->n_tokens = activity.n_tokens;
+	report->n_seen = making->placement->n_tokens;
 	for (int method = 0; ret == 0 && method < ORDER_METHODS; method++) {
 		size_t at = (size_t)layer * ORDER_METHODS + (size_t)method;
 		const uint32_t *order = order_of(making, layer, method);
@@ -207,11 +215,12 @@ static int make_layer(const struct making *making, uint32_t layer, struct error 
 	ret = place_layer(making, layer, &coactivation, err);
 	if (ret < 0)
 		goto out;
-	report_step(making, layer, 3);
-	if (making->report)
+	if (making->report) {
+		report_step(making, layer, 3);
 		ret = make_orders(making, layer, &coactivation, err);
-	if (ret == 0 && making->report)
-		ret = measure_layer(making, layer, err);
+		if (ret == 0)
+			ret = measure_layer(making, layer, err);
+	}
 out:
 	coactivation_free(&coactivation);
 	return ret;
@@ -269,7 +278,8 @@ int placement_make(const struct trace *trace, const struct trace *unseen, enum o
 		placement_report_free(making.report);
 		return ret;
 	}
-	report_step(&making, shape.n_layers, 0);
+	progress_report(progress, shape.n_layers * (double)STEPS_PER_LAYER,
+			shape.n_layers * (double)STEPS_PER_LAYER);
 	*placement = making.placement;
 	if (report)
 		*report = making.report;

@@ -36,6 +36,7 @@ struct placement {
 struct placement_report {
 	uint32_t n_layers;
 	uint64_t n_tokens; /* unseen ones */
+	uint64_t n_seen; /* from which every method made its order */
 	/* (n_layers, ORDER_METHODS): without collapse, and with gaps up to `gap` */
 	struct order_quality *plain;
 	struct order_quality *collapsed;

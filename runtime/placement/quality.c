@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "placement/trace_format.h"
 
 struct totals {
 	uint64_t wanted;
@@ -14,7 +15,20 @@ struct totals {
 	uint64_t reads;
 	uint64_t gap_bundles; /* read though not wanted */
 	uint32_t run_length_max;
+	uint64_t run_bundles[RUN_LENGTH_CLASSES]; /* wanted ones, by the class of their run */
 };
+
+_Static_assert(UINT32_C(1) << (RUN_LENGTH_CLASSES - 1) >= TRACE_MAX_NEURONS, "a run is a layer");
+
+/* A run of no bundles is what there is before the first. */
+static void add_run(struct totals *totals, uint32_t length)
+{
+	uint32_t class = length > 1 ? 32 - (uint32_t)__builtin_clz(length - 1) : 0;
+
+	totals->run_bundles[class] += length;
+	if (length > totals->run_length_max)
+		totals->run_length_max = length;
+}
 
 /* `wanted` is a set of slots. */
 static void add_token(struct totals *totals, const uint64_t *wanted, size_t n, uint32_t gap)
@@ -28,6 +42,7 @@ static void add_token(struct totals *totals, const uint64_t *wanted, size_t n, u
 		size_t distance = slot - after_last;
 
 		if (first || distance) {
+			add_run(totals, run_length);
 			totals->runs++;
 			run_length = 0;
 		}
@@ -36,11 +51,11 @@ static void add_token(struct totals *totals, const uint64_t *wanted, size_t n, u
 		else
 			totals->gap_bundles += distance;
 		totals->wanted++;
-		if (++run_length > totals->run_length_max)
-			totals->run_length_max = run_length;
+		run_length++;
 		after_last = slot + 1;
 		first = false;
 	}
+	add_run(totals, run_length);
 }
 
 static void add_tokens(struct totals *totals, const struct activity *activity,
@@ -80,6 +95,10 @@ int order_measure(const struct activity *activity, const uint32_t *slot_to_neuro
 	quality->bundles_per_token = (double)(totals.wanted + totals.gap_bundles) / n_tokens;
 	quality->run_length_mean = totals.runs ? (double)totals.wanted / (double)totals.runs : 0;
 	quality->run_length_max = totals.run_length_max;
+	for (uint32_t class = 0; class < RUN_LENGTH_CLASSES; class++)
+		quality->run_length_shares[class] =
+			totals.wanted ? (double)totals.run_bundles[class] / (double)totals.wanted
+				      : 0;
 out:
 	free(neuron_to_slot);
 	free(wanted);

@@ -51,6 +51,8 @@ static int open_generator(const struct synth_trace_options *options, struct gene
 
 		ret = synth_layer_create(shape->n_ffn, &parameters, options->independent,
 					 random_next(&seeds), &generator->layers[layer], err);
+		for (uint64_t token = 0; ret == 0 && token < options->skip; token++)
+			synth_layer_next(generator->layers[layer], generator->fired);
 	}
 	if (ret < 0)
 		close_generator(generator);

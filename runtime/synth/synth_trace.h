@@ -13,7 +13,8 @@
 struct synth_trace_options {
 	const struct model_shape *shape;
 	uint64_t tokens;
-	uint64_t seed; /* of everything: the same seed gives the same file */
+	uint64_t skip; /* so many tokens of the sequence come before the first */
+	uint64_t seed; /* of everything: the same seed gives the same sequence of tokens */
 	bool independent; /* the control: neurons know nothing of each other */
 };
 

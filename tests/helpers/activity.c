@@ -81,6 +81,22 @@ void write_activities(const char *path, uint64_t model_id, const struct activity
 	assert_ok(trace_writer_commit(writer, &err), &err);
 }
 
+char *independent_trace(const char *folder, uint64_t model_id, uint32_t n_layers,
+			uint32_t n_neurons)
+{
+	struct activity *layers = calloc(n_layers, sizeof(*layers));
+	char *path = path_in(folder, "trace");
+
+	assert_non_null(layers);
+	for (uint32_t layer = 0; layer < n_layers; layer++)
+		layers[layer] = make_independent_activity(layer, n_neurons, 40, 0.3);
+	write_activities(path, model_id, layers, n_layers, 10);
+	for (uint32_t layer = 0; layer < n_layers; layer++)
+		activity_free(&layers[layer]);
+	free(layers);
+	return path;
+}
+
 void assert_permutation(const uint32_t *order, uint32_t n)
 {
 	bool *found = calloc(n, sizeof(*found));

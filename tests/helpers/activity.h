@@ -25,6 +25,10 @@ bool fired_for(const struct activity *activity, uint64_t token, uint32_t neuron)
 void write_activities(const char *path, uint64_t model_id, const struct activity *layers,
 		      uint32_t n_layers, uint32_t chunk_tokens);
 
+/* "folder/trace", of four chunks in which neurons fire independently; the caller frees the path. */
+char *independent_trace(const char *folder, uint64_t model_id, uint32_t n_layers,
+			uint32_t n_neurons);
+
 /* (n) is a permutation of 0 .. n-1. */
 void assert_permutation(const uint32_t *order, uint32_t n);
 

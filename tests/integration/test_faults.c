@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Import, pack and a forward pass with the 1st, 2nd, 3rd ... allocation or system
- * call failing, until none is left to fail. Every failure must be reported, must
+ * Import, pack, a picture and a forward pass with the 1st, 2nd, 3rd ... allocation or
+ * system call failing, until none is left to fail. Every failure must be reported, must
  * leave the file that was there before and nothing else, and must not leak; what
  * is no failure (short reads and writes, signals) must not change a byte.
  *
@@ -23,10 +23,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "helpers/activity.h"
 #include "helpers/import_folder.h"
 #include "infer/pack.h"
 #include "infer/session.h"
 #include "model/import_opt.h"
+#include "placement/picture.h"
 
 enum call {
 	CALL_ALLOCATE,
@@ -233,6 +235,7 @@ static bool disarm(void)
 struct fixture {
 	struct import_folder *folder;
 	char *model; /* an imported one, beside the results */
+	char *trace; /* of it */
 	struct placement *placement;
 	struct predictor *predictor;
 	long library_leaks; /* blocks that a library may lose when its allocation fails */
@@ -282,6 +285,20 @@ static int forward(const struct fixture *fixture, struct error *err)
 	return ret;
 }
 
+static int picture(const struct fixture *fixture, struct error *err)
+{
+	struct picture_subject drawn = { .placement = fixture->placement, .name = "trace" };
+	struct trace *trace;
+	int ret = trace_open(fixture->trace, &trace, err);
+
+	if (ret < 0)
+		return ret;
+	drawn.trace = trace;
+	ret = picture_write(&drawn, 0, fixture->folder->output, NULL, err);
+	trace_close(trace);
+	return ret;
+}
+
 /* Reversed, with some hints; a predictor that wants every third neuron. */
 static void make_linking(struct fixture *fixture, uint64_t model_id)
 {
@@ -324,6 +341,8 @@ static int set_up(void **state)
 	assert_ok(import_opt(fixture->folder->source, fixture->model, NULL, &err), &err);
 	assert_ok(model_file_open(fixture->model, &file, &err), &err);
 	make_linking(fixture, file->origin.model_id);
+	fixture->trace = independent_trace(fixture->folder->path, file->origin.model_id,
+					   shape.n_layers, shape.n_ffn);
 	model_file_close(file);
 	*state = fixture;
 	return 0;
@@ -335,6 +354,7 @@ static int tear_down(void **state)
 
 	import_folder_remove((void **)&fixture->folder);
 	free(fixture->model);
+	free(fixture->trace);
 	placement_free(fixture->placement);
 	predictor_free(fixture->predictor);
 	free(fixture->expected);
@@ -508,6 +528,11 @@ static void pack_without_memory(void **state)
 	starve(*state, pack);
 }
 
+static void picture_without_memory(void **state)
+{
+	starve(*state, picture);
+}
+
 static void forward_without_memory(void **state)
 {
 	starve(*state, forward);
@@ -532,6 +557,7 @@ static void calls_that_fail(void **state)
 		plan.no_nameless_files = named;
 		break_writer(*state, import);
 		break_writer(*state, pack);
+		break_writer(*state, picture);
 	}
 	plan.no_nameless_files = false;
 	break_calls(*state, forward, CALL_OPEN, EMFILE);
@@ -540,10 +566,10 @@ static void calls_that_fail(void **state)
 
 static void calls_that_are_disturbed(void **state)
 {
-	static subject *const subjects[] = { import, pack, forward };
+	static subject *const subjects[] = { import, pack, picture, forward };
 	static const enum call calls[] = { CALL_OPEN, CALL_PREAD, CALL_PWRITE, CALL_FSYNC };
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
 		for (size_t k = 0; k < 4; k++)
 			disturb_calls(*state, subjects[i], calls[k], EINTR);
 		disturb_calls(*state, subjects[i], CALL_PREAD, 0);
@@ -561,6 +587,7 @@ int main(void)
 		CASE(import_torch_without_memory),
 		CASE(import_torch_shards_without_memory),
 		CASE(pack_without_memory),
+		CASE(picture_without_memory),
 		CASE(forward_without_memory),
 		CASE(calls_that_fail),
 		CASE(calls_that_are_disturbed),

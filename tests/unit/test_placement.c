@@ -117,6 +117,7 @@ static void it_is_made_of_its_parts(void **state)
 	assert_int_equal(placement->model_id, MODEL_ID);
 	assert_int_equal(placement->n_tokens, 900);
 	assert_int_equal(report->n_tokens, 100);
+	assert_int_equal(report->n_seen, 900);
 	assert_int_equal(report->gap, 3);
 	for (uint32_t l = 0; l < N_LAYERS; l++) {
 		struct activity seen, unseen;
@@ -243,6 +244,10 @@ static void variants(void **state)
 	assert_int_equal(report->n_tokens, 0);
 	assert_true(total_reads(report, ORDER_LINKED) == 0);
 	assert_true(watcher.calls > N_LAYERS && watcher.done == watcher.total);
+	assert_string_equal(watcher.doing, "layer 0: reading, layer 0: counting, "
+					   "layer 0: searching, layer 0: measuring, "
+					   "layer 1: reading, layer 1: counting, "
+					   "layer 1: searching, layer 1: measuring, ");
 	placement_report_free(report);
 	placement_free(placement);
 	assert_ok(placement_make(trace, unseen, ORDER_RANDOM, 0, 0, NULL, NULL, &placement, &report,

@@ -19,7 +19,19 @@ struct expected {
 	uint32_t reads;
 	uint32_t bundles;
 	uint32_t run_length_max;
+	uint32_t run_bundles[RUN_LENGTH_CLASSES];
 };
+
+/* Of runs of `length` bundles, counted from the classes' bounds. */
+static uint32_t class_of(uint32_t length)
+{
+	uint32_t class = 0;
+
+	while (length > run_length_class_max(class))
+		class++;
+	assert_in_range(length, run_length_class_min(class), run_length_class_max(class));
+	return class;
+}
 
 /* Reads over gaps by marking them as read, then counts stretches of marks. */
 static void count_token(const bool *wanted, uint32_t n, uint32_t gap, struct expected *expected)
@@ -41,6 +53,8 @@ static void count_token(const bool *wanted, uint32_t n, uint32_t gap, struct exp
 		length = wanted[slot] ? length + 1 : 0;
 		if (length > expected->run_length_max)
 			expected->run_length_max = length;
+		if (length && (slot + 1 == n || !wanted[slot + 1]))
+			expected->run_bundles[class_of(length)] += length;
 	}
 }
 
@@ -70,6 +84,9 @@ static void assert_quality(const struct activity *activity, const uint32_t *orde
 	assert_true(about(quality.run_length_mean,
 			  expected.runs ? (double)expected.wanted / expected.runs : 0));
 	assert_int_equal(quality.run_length_max, expected.run_length_max);
+	for (uint32_t class = 0; class < RUN_LENGTH_CLASSES; class++)
+		assert_true(about(quality.run_length_shares[class] * expected.wanted,
+				  expected.run_bundles[class]));
 }
 
 static void measures_like_brute_force(void **state)
@@ -108,6 +125,8 @@ static void a_token_by_hand(void **state)
 	assert_true(about(quality.bundles_per_token, 4));
 	assert_true(about(quality.run_length_mean, 4.0 / 3));
 	assert_int_equal(quality.run_length_max, 2);
+	assert_true(about(quality.run_length_shares[0], 0.5));
+	assert_true(about(quality.run_length_shares[1], 0.5));
 	assert_ok(order_measure(&activity, order, 2, &quality, &err), &err);
 	assert_true(about(quality.reads_per_token, 2));
 	assert_true(about(quality.bundles_per_token, 5));
@@ -126,10 +145,41 @@ static void no_tokens_cost_nothing(void **state)
 	assert_quality(&activity, order, 0);
 }
 
+static void classes_follow_on_each_other(void **state)
+{
+	(void)state;
+	assert_int_equal(run_length_class_min(0), 1);
+	for (uint32_t class = 1; class < RUN_LENGTH_CLASSES; class++)
+		assert_int_equal(run_length_class_min(class), run_length_class_max(class - 1) + 1);
+}
+
+/* One run of a whole layer, of every size about a power of two. */
+static void long_runs_have_a_class(void **state)
+{
+	static const uint32_t sizes[] = { 63, 64, 65, 127, 128, 129, 1 << 18 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct activity activity = make_independent_activity(1, sizes[i], 1, 1);
+		uint32_t *order = malloc(sizes[i] * sizeof(*order));
+		struct order_quality quality;
+		struct error err;
+
+		for (uint32_t slot = 0; slot < sizes[i]; slot++)
+			order[slot] = slot;
+		assert_ok(order_measure(&activity, order, 0, &quality, &err), &err);
+		assert_true(quality.run_length_shares[class_of(sizes[i])] == 1);
+		free(order);
+		activity_free(&activity);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_token_by_hand),
+		cmocka_unit_test(classes_follow_on_each_other),
+		cmocka_unit_test(long_runs_have_a_class),
 		cmocka_unit_test(measures_like_brute_force),
 		cmocka_unit_test(no_tokens_cost_nothing),
 	};

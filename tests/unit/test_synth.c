@@ -153,6 +153,37 @@ static void trace_of_the_model(void **state)
 	trace_close(trace);
 }
 
+/* What follows after so many tokens is the rest of the same sequence. */
+static void trace_of_what_follows(void **state)
+{
+	const struct folder *folder = *state;
+	struct activity layers[2][3];
+	struct error err;
+
+	for (int rest = 0; rest < 2; rest++) {
+		const struct synth_trace_options options = {
+			.shape = &plain, .tokens = rest ? 70 : 100, .skip = rest ? 30 : 0, .seed = 4
+		};
+		struct trace *trace;
+
+		assert_ok(synth_trace_write(folder->file, &options, NULL, &err), &err);
+		assert_ok(trace_open(folder->file, &trace, &err), &err);
+		for (uint32_t layer = 0; layer < 3; layer++)
+			assert_ok(activity_load(trace, layer, ACTIVITY_ALL, &layers[rest][layer],
+						&err),
+				  &err);
+		trace_close(trace);
+	}
+	for (uint32_t layer = 0; layer < 3; layer++) {
+		assert_int_equal(layers[1][layer].n_tokens, 70);
+		assert_memory_equal(layers[0][layer].fired + 30 * bits_words(200),
+				    layers[1][layer].fired,
+				    70 * bits_words(200) * sizeof(uint64_t));
+		activity_free(&layers[0][layer]);
+		activity_free(&layers[1][layer]);
+	}
+}
+
 static void trace_of_nothing(void **state)
 {
 	const struct folder *folder = *state;
@@ -171,6 +202,7 @@ int main(void)
 		folder_test(gated_model),
 		folder_test(seed_decides),
 		folder_test(trace_of_the_model),
+		folder_test(trace_of_what_follows),
 		folder_test(trace_of_nothing),
 	};
 
