@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "helpers/picture_reader.h"
 #include "placement/pair_map.h"
 #include "placement/picture.h"
@@ -261,6 +262,53 @@ static void another_trace_can_be_drawn_from(void **state)
 	free_fixture(&f);
 }
 
+/*
+ * Of 2048 neurons the first ten always fire, and two others once: 32,000 times rarer, with 2 x 2
+ * pairs in a dot. What is that rare has the lightest of the colours, but it is not white.
+ */
+static void rare_is_not_never(void **state)
+{
+	const uint32_t n_neurons = 2048, rare[2] = { 100, 200 };
+	struct activity layer = make_independent_activity(1, n_neurons, 8000, 0);
+	struct picture_subject subject = { .name = "rare" };
+	char *folder = make_folder();
+	char *path = path_in(folder, "trace"), *svg_path = path_in(folder, "a.svg"), *svg;
+	struct trace *trace;
+	struct placement *placement;
+	struct pixels pixels;
+	struct error err;
+	size_t length;
+
+	(void)state;
+	for (uint64_t t = 0; t < layer.n_tokens; t++)
+		layer.fired[t * bits_words(n_neurons)] = 1023;
+	bits_set(layer.fired, rare[0]);
+	bits_set(layer.fired, rare[1]);
+	write_activities(path, 1, &layer, 1, 3000);
+	assert_ok(trace_open(path, &trace, &err), &err);
+	assert_ok(placement_make(trace, trace, ORDER_IDENTITY, 0, 0, NULL, NULL, &placement, NULL,
+				 &err),
+		  &err);
+	subject = (struct picture_subject){ placement, trace, trace, "rare" };
+	assert_ok(picture_write(&subject, 0, svg_path, NULL, &err), &err);
+	svg = file_contents(svg_path, &length);
+	pixels = read_embedded(svg, 0);
+	assert_int_equal(pixels.width, 1024);
+	assert_in_range(darkness(&pixels, rare[0] / 2, rare[1] / 2), 1, 100);
+	assert_int_equal(darkness(&pixels, 300, 400), 0);
+	assert_true(darkness(&pixels, 2, 3) > 600);
+	assert_has(svg, ">A dot is the mean of 2 x 2 pairs of slots.<");
+	assert_has(svg, "it begins at 0.01 %%.<");
+	free(pixels.rgb);
+	free(svg);
+	placement_free(placement);
+	trace_close(trace);
+	activity_free(&layer);
+	free(path);
+	free(svg_path);
+	remove_folder(folder);
+}
+
 /* Neurons that never fire have a picture, too: a white one. */
 static void silence_is_white(void **state)
 {
@@ -286,6 +334,7 @@ static void silence_is_white(void **state)
 	for (uint32_t i = 0; i < pixels.width; i++)
 		assert_int_equal(darkness(&pixels, i, i), 0);
 	assert_has(svg, ">0.0 reads per token, 0.00 bundles in a run<");
+	assert_has(svg, "it begins at 10 %%.<");
 	free(pixels.rgb);
 	free(svg);
 	placement_free(silent.placement);
@@ -318,6 +367,7 @@ int main(void)
 		cmocka_unit_test(another_trace_can_be_drawn_from),
 		cmocka_unit_test(matrices_are_of_unseen_tokens),
 		cmocka_unit_test(methods),
+		cmocka_unit_test(rare_is_not_never),
 		cmocka_unit_test(silence_is_white),
 		cmocka_unit_test(the_text_is_the_reports),
 		cmocka_unit_test(threads_do_not_matter),

@@ -2,9 +2,11 @@
 /* What is put into an SVG file, byte by byte, and that it appears only when it is complete. */
 #include "helpers/test.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/svg.h"
 
@@ -144,6 +146,36 @@ static void what_is_given_up_leaves_nothing(void **state)
 	remove_folder(folder);
 }
 
+/* What fails in the middle is said in the end, and nothing is there. */
+static void what_does_not_fit_is_told(void **state)
+{
+	struct rlimit limit, unlimited;
+	const size_t length = 4 << 20;
+	char *folder = make_folder();
+	char *path = path_in(folder, "a.svg");
+	uint8_t *image = calloc(1, length);
+	struct svg *svg;
+	struct error err;
+	int ret;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &unlimited), 0);
+	limit = unlimited;
+	limit.rlim_cur = 1 << 20;
+	assert_ok(svg_create(path, 10, 10, &svg, &err), &err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	svg_png(svg, (struct svg_box){ 0, 0, 5, 5 }, image, length);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+	svg_line(svg, 1, 2, 3, 4, "red");
+	ret = svg_commit(svg);
+	assert_refused_with(ret, &err, path, "File too large");
+	assert_int_equal(count_entries(folder), 0);
+	free(image);
+	free(path);
+	remove_folder(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +183,7 @@ int main(void)
 		cmocka_unit_test(long_text_is_cut),
 		cmocka_unit_test(shapes),
 		cmocka_unit_test(text_is_escaped),
+		cmocka_unit_test(what_does_not_fit_is_told),
 		cmocka_unit_test(what_is_given_up_leaves_nothing),
 	};
 
