@@ -7,23 +7,31 @@
 #include <sys/stat.h>
 
 #include "base/bits.h"
+#include "bench/order_replay.h"
 #include "model/model_file.h"
 #include "placement/activity.h"
 #include "placement/coactivation.h"
 #include "placement/order.h"
+#include "placement/order_best.h"
+
+/* Rows over tokens; counting pairs before takes more. */
+#define SEARCH_MEMORY (UINT64_C(1) << 30)
 
 static const enum order_method order_of[IO_LAYOUTS] = {
 	[IO_IDENTITY] = ORDER_IDENTITY,
 	[IO_FREQUENCY] = ORDER_FREQUENCY,
 	[IO_LINKED] = ORDER_LINKED,
+	[IO_BEST] = ORDER_BEST,
 };
 
 /* A layer being placed. */
 struct placing {
 	const struct trace *trace;
 	uint32_t layer;
-	struct coactivation seen;
-	struct activity unseen;
+	struct activity seen, unseen;
+	struct coactivation counts; /* of the seen tokens */
+	struct order_best_options best;
+	struct thread_pool *pool;
 	uint32_t *slot_to_neuron; /* (n_neurons) */
 	uint32_t *slot_of; /* (n_neurons): its inverse */
 };
@@ -130,7 +138,13 @@ static int place_by(struct placing *placing, enum order_method method,
 {
 	uint32_t n = layout->wanted.n_slots;
 	float *frequency = &layout->frequency[(size_t)placing->layer * n];
-	int ret = order_make(method, &placing->seen, 0, placing->slot_to_neuron, err);
+	const struct order_input input = {
+		.coactivation = &placing->counts,
+		.seen = &placing->seen,
+		.best = &placing->best,
+		.pool = placing->pool,
+	};
+	int ret = order_make(method, &input, placing->slot_to_neuron, err);
 
 	if (ret < 0)
 		return ret;
@@ -138,79 +152,94 @@ static int place_by(struct placing *placing, enum order_method method,
 		uint32_t neuron = placing->slot_to_neuron[slot];
 
 		placing->slot_of[neuron] = slot;
-		frequency[slot] = (float)placing->seen.frequency[neuron] /
-				  (float)placing->seen.n_tokens;
+		frequency[slot] = (float)placing->counts.frequency[neuron] /
+				  (float)placing->counts.n_tokens;
 	}
 	place_tokens(placing, &layout->wanted);
 	return 0;
 }
 
 /* Counted once, for all layouts. */
-static int place_layer(struct placing *placing, struct thread_pool *pool,
-		       struct io_layout_inputs *layouts, struct error *err)
+static int place_layer(struct placing *placing, struct io_layout_inputs *layouts,
+		       struct error *err)
 {
-	struct activity seen;
-	int ret;
+	int ret = activity_load(placing->trace, placing->layer, ACTIVITY_SEEN, &placing->seen, err);
 
-	ret = activity_load(placing->trace, placing->layer, ACTIVITY_SEEN, &seen, err);
 	if (ret < 0)
 		return ret;
-	ret = coactivation_count(&seen, pool, &placing->seen, err);
-	activity_free(&seen);
-	if (ret < 0)
-		return ret;
-	ret = activity_load(placing->trace, placing->layer, ACTIVITY_UNSEEN, &placing->unseen, err);
+	ret = coactivation_count(&placing->seen, placing->pool, &placing->counts, err);
+	if (ret == 0)
+		ret = activity_load(placing->trace, placing->layer, ACTIVITY_UNSEEN,
+				    &placing->unseen, err);
 	for (int i = 0; ret == 0 && i < IO_LAYOUTS; i++)
 		ret = place_by(placing, order_of[i], &layouts[i], err);
 	activity_free(&placing->unseen);
-	coactivation_free(&placing->seen);
+	coactivation_free(&placing->counts);
+	activity_free(&placing->seen);
 	return ret;
 }
 
+static struct order_best_options best_options(const struct io_inputs *inputs,
+					      const struct io_inputs_options *options)
+{
+	const struct order_replay_options replay = {
+		.cost = options->cost,
+		.bundle_bytes = options->bundle_bytes ? options->bundle_bytes :
+							inputs->geometry.stride,
+	};
+
+	return (struct order_best_options){
+		.io_bundles = order_replay_io_bundles(&replay),
+		.cache_ratio = options->cache_ratio,
+		.effort = ORDER_BEST_DEFAULT_EFFORT,
+		.memory = SEARCH_MEMORY,
+	};
+}
+
 static int place_layers(struct io_inputs *inputs, const struct trace *trace,
-			struct progress *progress, struct error *err)
+			const struct io_inputs_options *options, struct error *err)
 {
 	const struct bundle_geometry *geometry = &inputs->geometry;
 	struct placing placing = {
 		.trace = trace,
+		.best = best_options(inputs, options),
 		.slot_to_neuron = calloc(geometry->slots, sizeof(uint32_t)),
 		.slot_of = calloc(geometry->slots, sizeof(uint32_t)),
 	};
-	struct thread_pool *pool = NULL;
 	int ret = 0;
 
 	if (!placing.slot_to_neuron || !placing.slot_of)
 		ret = error_no_memory(err, "an order of neurons");
 	if (ret == 0)
-		ret = thread_pool_create(0, &pool, err);
+		ret = thread_pool_create(0, &placing.pool, err);
 	for (uint32_t layer = 0; ret == 0 && layer < geometry->n_layers; layer++) {
 		placing.layer = layer;
-		ret = place_layer(&placing, pool, inputs->layouts, err);
-		progress_report(progress, layer + 1, geometry->n_layers);
+		ret = place_layer(&placing, inputs->layouts, err);
+		progress_report(options->progress, layer + 1, geometry->n_layers);
 	}
-	thread_pool_destroy(pool);
+	thread_pool_destroy(placing.pool);
 	free(placing.slot_of);
 	free(placing.slot_to_neuron);
 	return ret;
 }
 
-int io_inputs_read(const char *model_path, const char *trace_path, uint32_t n_tokens,
-		   struct io_inputs *inputs, struct progress *progress, struct error *err)
+int io_inputs_read(const struct io_inputs_options *options, struct io_inputs *inputs,
+		   struct error *err)
 {
 	struct trace *trace = NULL;
 	uint64_t model_id = 0;
 	int ret;
 
-	*inputs = (struct io_inputs){ .path = model_path };
-	ret = read_geometry(model_path, inputs, &model_id, err);
+	*inputs = (struct io_inputs){ .path = options->model };
+	ret = read_geometry(options->model, inputs, &model_id, err);
 	if (ret == 0)
-		ret = trace_open(trace_path, &trace, err);
+		ret = trace_open(options->trace, &trace, err);
 	if (ret == 0)
-		ret = check_trace(inputs, model_id, trace, trace_path, err);
+		ret = check_trace(inputs, model_id, trace, options->trace, err);
 	if (ret == 0)
-		ret = make_layouts(inputs, trace, n_tokens, err);
+		ret = make_layouts(inputs, trace, options->n_tokens, err);
 	if (ret == 0)
-		ret = place_layers(inputs, trace, progress, err);
+		ret = place_layers(inputs, trace, options, err);
 	if (trace)
 		trace_close(trace);
 	if (ret < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What bench io replays: a model's geometry, and the tokens of a trace as sets of slots
- * in each of three layouts. The layouts are thought ones: the bytes of the file stay where
+ * in each of four layouts. The layouts are thought ones: the bytes of the file stay where
  * they are, since what an I/O costs does not depend on them. A layout decides which slots a
  * token wants.
  */
@@ -19,6 +19,7 @@ enum io_layout {
 	IO_IDENTITY, /* by neuron, as in the checkpoint */
 	IO_FREQUENCY, /* what fires most first */
 	IO_LINKED, /* the greedy search */
+	IO_BEST, /* what is searched for the device */
 	IO_LAYOUTS, /* how many there are */
 };
 
@@ -39,14 +40,24 @@ struct io_inputs {
 	struct io_layout_inputs layouts[IO_LAYOUTS];
 };
 
+struct io_inputs_options {
+	const char *model, *trace; /* files */
+	uint32_t n_tokens;
+	/* For IO_BEST. */
+	struct device_cost cost;
+	double cache_ratio;
+	uint32_t bundle_bytes; /* 0: the model's */
+	struct progress *progress; /* or NULL */
+};
+
 /*
  * Read the model's geometry, place each layer on the seen tokens of its trace, and keep up
  * to n_tokens of the unseen ones. Takes the memory of one layer's pairs of neurons, and all
  * CPUs. -EINVAL for the trace of another model, or one too short to have unseen tokens.
- * Progress counts layers. The caller calls io_inputs_free() after 0; model_path lives as long.
+ * Progress counts layers. The caller calls io_inputs_free() after 0; the model's path lives as long.
  */
-int io_inputs_read(const char *model_path, const char *trace_path, uint32_t n_tokens,
-		   struct io_inputs *inputs, struct progress *progress, struct error *err);
+int io_inputs_read(const struct io_inputs_options *options, struct io_inputs *inputs,
+		   struct error *err);
 void io_inputs_free(struct io_inputs *inputs);
 
 /*

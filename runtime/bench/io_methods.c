@@ -24,11 +24,13 @@ const struct io_method io_methods[] = {
 	  .collapse = true, .cache_policy = "clock" },
 	{ .name = "linked+collapse+cache", .layout = IO_LINKED, .replay = io_engine_replay,
 	  .collapse = true },
-	{ .name = "full", .layout = IO_LINKED, .replay = io_engine_replay,
+	{ .name = "linked+all", .layout = IO_LINKED, .replay = io_engine_replay,
 	  .collapse = true, .layers_ahead = 1 },
-	{ .name = "full-2-ahead", .layout = IO_LINKED, .replay = io_engine_replay,
+	{ .name = "full", .layout = IO_BEST, .replay = io_engine_replay,
+	  .collapse = true, .layers_ahead = 1 },
+	{ .name = "full-2-ahead", .layout = IO_BEST, .replay = io_engine_replay,
 	  .collapse = true, .layers_ahead = 2 },
-	{ .name = "full-window-dram", .layout = IO_LINKED, .replay = io_engine_replay,
+	{ .name = "full-window-dram", .layout = IO_BEST, .replay = io_engine_replay,
 	  .collapse = true, .layers_ahead = 1, .dram = IO_DRAM_WINDOW },
 };
 

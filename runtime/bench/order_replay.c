@@ -83,6 +83,13 @@ static int create_cache(struct order_replay *replay, const struct order_replay_o
 	return cache_create(&cache, &replay->cache, err);
 }
 
+double order_replay_io_bundles(const struct order_replay_options *options)
+{
+	double bytes = options->cost.a_us / options->cost.b_us_per_mib * 1048576;
+
+	return bytes > 0 ? bytes / options->bundle_bytes : 0.01;
+}
+
 int order_replay_create(const struct order_replay_options *options,
 			const struct order_replay_model *model, const uint32_t *slot_to_neuron,
 			struct order_replay **result, struct error *err)

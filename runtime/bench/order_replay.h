@@ -56,6 +56,9 @@ struct order_replay;
 /* -EINVAL, with a line on it, for a cost or a cache ratio that cannot be. */
 int order_replay_check(const struct order_replay_options *options, struct error *err);
 
+/* What an I/O costs, in bundles; a little also where it costs nothing, and no order is better. */
+double order_replay_io_bundles(const struct order_replay_options *options);
+
 /*
  * Begin with an empty cache. slot_to_neuron is (n_layers, n_neurons), a permutation in each
  * layer. Nothing of the arguments is needed after the call. Options have been checked. Fails

@@ -8,7 +8,11 @@
 #include "bench/order_costs.h"
 #include "placement/activity.h"
 #include "placement/coactivation.h"
+#include "placement/order_best.h"
 #include "placement/placement.h"
+
+/* Rows over tokens; counting pairs before takes more. */
+#define SEARCH_MEMORY (UINT64_C(1) << 30)
 
 /* Seconds since the mark, which moves on. */
 static double lap(double *mark)
@@ -64,8 +68,21 @@ static int search_layer(const struct place_bench_options *options, uint32_t laye
 			struct place_bench *bench, struct error *err)
 {
 	size_t first = (size_t)layer * trace_get_shape(options->trace)->n_neurons;
+	const struct order_best_options best = {
+		.io_bundles = order_replay_io_bundles(&options->replay),
+		.cache_ratio = options->replay.cache_ratio,
+		.effort = options->effort,
+		.memory = SEARCH_MEMORY,
+	};
 	struct coactivation coactivation = { 0 };
 	struct activity seen = { 0 };
+	const struct order_input input = {
+		.coactivation = &coactivation,
+		.seed = options->seed + layer,
+		.seen = &seen,
+		.best = &best,
+		.pool = options->pool,
+	};
 	double mark = clock_ms();
 	int ret;
 
@@ -74,10 +91,9 @@ static int search_layer(const struct place_bench_options *options, uint32_t laye
 	if (ret < 0)
 		return ret;
 	ret = coactivation_count(&seen, options->pool, &coactivation, err);
-	activity_free(&seen);
 	bench->count_s += lap(&mark);
 	if (ret < 0)
-		return ret;
+		goto out;
 	for (uint32_t i = 0; i < coactivation.n_neurons; i++)
 		bench->frequency[first + i] = (float)coactivation.frequency[i] /
 					      (float)coactivation.n_tokens;
@@ -85,10 +101,11 @@ static int search_layer(const struct place_bench_options *options, uint32_t laye
 		if (!options->methods[method])
 			continue;
 		lap(&mark);
-		ret = order_make(method, &coactivation, options->seed + layer,
-				 bench->orders[method] + first, err);
+		ret = order_make(method, &input, bench->orders[method] + first, err);
 		bench->search_s[method] += lap(&mark);
 	}
+out:
+	activity_free(&seen);
 	coactivation_free(&coactivation);
 	return ret;
 }

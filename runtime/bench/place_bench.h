@@ -21,6 +21,7 @@ struct place_bench_options {
 	const struct trace *unseen; /* to measure on all of; NULL: the unseen tokens of `trace` */
 	bool methods[ORDER_METHODS]; /* which ones */
 	uint64_t seed; /* of the random order, layer L using seed + L */
+	uint32_t effort; /* of ORDER_BEST */
 	struct thread_pool *pool; /* or NULL */
 	struct order_replay_options replay;
 };

@@ -194,8 +194,15 @@ static int measure(const struct io_bench_options *options, struct io_results *re
 	int ret;
 
 	progress_begin(&bar, "place");
-	ret = io_inputs_read(options->model, options->trace, options->tokens, &inputs,
-			     &bar.progress, err);
+	ret = io_inputs_read(&(struct io_inputs_options){
+		.model = options->model,
+		.trace = options->trace,
+		.n_tokens = options->tokens,
+		.cost = options->cost,
+		.cache_ratio = options->cache_ratio,
+		.bundle_bytes = options->bundle_bytes,
+		.progress = &bar.progress,
+	}, &inputs, err);
 	progress_end(&bar, ret == 0);
 	if (ret < 0)
 		return ret;

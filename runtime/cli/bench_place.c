@@ -252,7 +252,7 @@ static json_t *results_json(const struct options *options, const struct result *
 {
 	const struct place_bench_options *bench = &options->bench;
 
-	return json_pack("{s:s, s:I, s:I, s:i, s:b, s:b, s:i, s:i, s:i, s:o, s:f, s:I, s:i, s:o, s:o}",
+	return json_pack("{s:s, s:I, s:I, s:i, s:b, s:b, s:i, s:i, s:i, s:o, s:f, s:i, s:I, s:i, s:o, s:o}",
 		"shape", options->subject.name,
 		"tokens", (json_int_t)result->bench.placed_tokens,
 		"unseen_tokens", (json_int_t)result->bench.unseen_tokens,
@@ -264,6 +264,7 @@ static json_t *results_json(const struct options *options, const struct result *
 		"bundle_bytes", (int)bench->replay.bundle_bytes,
 		"device", device_cost_json(bench->replay.cost),
 		"cache_ratio", bench->replay.cache_ratio,
+		"effort", (int)bench->effort,
 		"seed", (json_int_t)bench->seed,
 		"threads", (int)thread_pool_size(bench->pool),
 		"seconds", seconds_json(options, result),
@@ -371,6 +372,9 @@ static int check(const struct command *command, const char *shape, struct option
 				   "--trace is one that is there");
 	if (!options->tokens)
 		return usage_error(command, "--tokens 0: there has to be something to place on");
+	if (options->bench.effort >= ORDER_BEST_EFFORTS)
+		return usage_error(command, "--effort %u: has to be 0 to %d",
+				   options->bench.effort, ORDER_BEST_EFFORTS - 1);
 	if (order_replay_check(&options->bench.replay, &err) < 0)
 		return usage_error(command, "%s", err.message);
 	if (!options->bench.replay.bundle_bytes)
@@ -383,7 +387,7 @@ int bench_place(const struct command *command, int argc, char **argv)
 	struct options options = {
 		.directory = ".", .tokens = 20000,
 		.bench = {
-			.seed = 1,
+			.seed = 1, .effort = ORDER_BEST_DEFAULT_EFFORT,
 			.replay = { .cost = DEVICE_COST_UFS4, .cache_ratio = ENGINE_CACHE_RATIO,
 				    .warm_up = 100, .max_tokens = 4000 },
 		},
@@ -404,6 +408,8 @@ int bench_place(const struct command *command, int argc, char **argv)
 		  "DIR: where the trace is, while it is needed (.)" },
 		{ "methods", 0, OPTION_STRINGS, &methods,
 		  "A,B,...: only these (all)" },
+		{ "effort", 0, OPTION_U32, &options.bench.effort,
+		  "N: of best, 0 to 3 (2)" },
 		{ "replay", 0, OPTION_U32, &replay->max_tokens,
 		  "N: tokens to measure on, at most (4000)" },
 		{ "warm-up", 0, OPTION_U32, &replay->warm_up,

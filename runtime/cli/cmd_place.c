@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* colink place: an order of neurons from a trace, measured on tokens it was not made from. */
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +35,22 @@ static int place(const struct place_step *step, bool json, struct error *err)
 	return ret;
 }
 
+/* A search that is interrupted goes on with the best order so far; the second time it ends. */
+static atomic_bool stop;
+
+static void interrupted(int signal)
+{
+	(void)signal;
+	atomic_store(&stop, true);
+}
+
+static void stop_on_interrupt(void)
+{
+	struct sigaction action = { .sa_handler = interrupted, .sa_flags = SA_RESETHAND | SA_RESTART };
+
+	sigaction(SIGINT, &action, NULL);
+}
+
 /* A viewer goes by the name. */
 static bool is_svg(const char *path)
 {
@@ -55,21 +73,24 @@ int cmd_place(const struct command *command, int argc, char **argv)
 {
 	struct place_step step = {
 		.label = "place", .measure_label = "measure", .gap = 16,
+		.effort = ORDER_BEST_DEFAULT_EFFORT, .stop = &stop,
 		.replay = step_place_replay(), .pictures.layer = PICTURE_LAYER_MIDDLE,
 	};
-	const char *method = "linked";
+	const char *method = "best";
 	bool json = false;
 	const struct option_spec specs[] = {
 		{ "output", 'o', OPTION_STRING, &step.output, "PLACEMENT: the file to write" },
 		{ "method", 0, OPTION_STRING, &method,
-		  "NAME: linked, frequency, random or identity (linked)" },
+		  "NAME: best, linked, frequency, random or identity (best)" },
+		{ "effort", 0, OPTION_U32, &step.effort,
+		  "N: of best, 0 to 3; each takes about three times as long (2)" },
 		{ "unseen", 0, OPTION_STRING, &step.unseen,
 		  "TRACE: measure on this (default: every 10th chunk, which placing "
 		  "does not see)" },
 		{ "gap", 0, OPTION_U32, &step.gap,
 		  "N: bundles read over in the second table (16)" },
 		{ "cache-ratio", 0, OPTION_REAL, &step.replay.cache_ratio,
-		  "R: share of all bundles in DRAM, for the device time (0.05)" },
+		  "R: share of all bundles in DRAM, for best and the device time (0.05)" },
 		{ "a-us", 0, OPTION_REAL, &step.replay.cost.a_us,
 		  "US: device cost of an I/O, for that (8.5)" },
 		{ "b-us-per-mib", 0, OPTION_REAL, &step.replay.cost.b_us_per_mib,
@@ -96,13 +117,17 @@ int cmd_place(const struct command *command, int argc, char **argv)
 		return usage_error(command, "-o PLACEMENT is missing");
 	parsed = order_method_parse(method);
 	if (parsed < 0)
-		return usage_error(command, "--method %s: has to be linked, frequency, random or "
-				   "identity", method);
+		return usage_error(command, "--method %s: has to be best, linked, frequency, "
+				   "random or identity", method);
 	step.method = (enum order_method)parsed;
+	if (step.effort >= ORDER_BEST_EFFORTS)
+		return usage_error(command, "--effort %u: has to be 0 to %d", step.effort,
+				   ORDER_BEST_EFFORTS - 1);
 	if (order_replay_check(&step.replay, &err) < 0)
 		return usage_error(command, "%s", err.message);
 	status = check_pictures(command, &step.pictures);
 	if (status >= 0)
 		return status;
+	stop_on_interrupt();
 	return place(&step, json, &err) < 0 ? report_failure(&err) : EXIT_DONE;
 }

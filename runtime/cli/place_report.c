@@ -41,10 +41,10 @@ static double mean_run_length(const struct placement_report *report, int method)
 	return reads > 0 ? wanted / reads : 0;
 }
 
-static void show_method_names(const char *label)
+static void show_method_names(const struct placement_report *report, const char *label)
 {
 	printf("%-16s", label);
-	for (int method = 0; method < ORDER_METHODS; method++)
+	for (int method = 0; method < report->n_methods; method++)
 		printf("  %15s", order_method_name(method));
 	printf("\n");
 }
@@ -54,10 +54,10 @@ static void show_reads(const struct placement_report *report)
 {
 	printf("On %llu unseen tokens, without collapse: reads per token (mean run length)\n",
 	       (unsigned long long)report->n_tokens);
-	show_method_names("layer      fired");
+	show_method_names(report, "layer      fired");
 	for (uint32_t layer = 0; layer < report->n_layers; layer++) {
 		printf("%-6u %9.1f", layer, quality_of(report->plain, layer, 0)->wanted_per_token);
-		for (int method = 0; method < ORDER_METHODS; method++) {
+		for (int method = 0; method < report->n_methods; method++) {
 			const struct order_quality *q = quality_of(report->plain, layer, method);
 
 			printf("  %8.1f (%4.2f)", q->reads_per_token, q->run_length_mean);
@@ -65,12 +65,12 @@ static void show_reads(const struct placement_report *report)
 		printf("\n");
 	}
 	printf("%-6s %9s", "all", "");
-	for (int method = 0; method < ORDER_METHODS; method++)
+	for (int method = 0; method < report->n_methods; method++)
 		printf("  %8.1f (%4.2f)", total_reads(report, report->plain, method),
 		       mean_run_length(report, method));
 	printf("\nWith gaps of up to %u bundles read over: reads (bundles) per token\n%-16s",
 	       report->gap, "all");
-	for (int method = 0; method < ORDER_METHODS; method++)
+	for (int method = 0; method < report->n_methods; method++)
 		printf("  %7.1f (%5.0f)", total_reads(report, report->collapsed, method),
 		       total_bundles(report, report->collapsed, method));
 	printf("\n");
@@ -125,19 +125,20 @@ void show_device_times(const struct order_cost *const *costs, size_t n,
 static void show_costs(const struct place_report *report)
 {
 	const struct order_cost *costs[ORDER_METHODS];
+	size_t n = (size_t)report->placement->n_methods;
 	char bundle[HUMAN_SIZE];
 
-	for (int method = 0; method < ORDER_METHODS; method++)
+	for (int method = 0; method < report->placement->n_methods; method++)
 		costs[method] = &report->costs[method];
 	printf("\nDevice time predicted for a token, all layers, on %u of these tokens: %g us an "
 	       "I/O,\n%g us a MiB, bundles of %s, %g %% of them cached\n",
 	       costs[0]->tokens, report->replay.cost.a_us, report->replay.cost.b_us_per_mib,
 	       human_bytes(report->replay.bundle_bytes, bundle), 100 * report->replay.cache_ratio);
-	show_method_names("");
-	show_device_times(costs, ORDER_METHODS, costs[ORDER_FREQUENCY]);
+	show_method_names(report->placement, "");
+	show_device_times(costs, n, costs[ORDER_FREQUENCY]);
 	printf("\nRuns of a token by their length in bundles, all layers, nothing cached\n");
-	show_method_names("");
-	show_run_lengths(costs, ORDER_METHODS);
+	show_method_names(report->placement, "");
+	show_run_lengths(costs, n);
 }
 
 void show_place_report(const struct place_report *report)
@@ -217,7 +218,7 @@ json_t *place_report_json(const struct place_report *report)
 	const struct placement_report *placement = report->placement;
 	json_t *results = json_array();
 
-	for (int method = 0; method < ORDER_METHODS; method++) {
+	for (int method = 0; method < placement->n_methods; method++) {
 		json_t *object = method_json(placement, method);
 		json_t *cost = order_cost_json(&report->costs[method],
 					       &report->costs[ORDER_FREQUENCY]);

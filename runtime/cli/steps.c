@@ -59,6 +59,8 @@ int step_trace(const struct trace_step *step, struct record_result *result, stru
 	return ret;
 }
 
+/* Rows over tokens; counting pairs before takes more. */
+#define SEARCH_MEMORY (UINT64_C(1) << 30)
 /* Tokens are enough when they are many times what the cache remembers. */
 #define REPLAY_TOKENS 2000
 #define REPLAY_WARM_UP 100
@@ -80,8 +82,25 @@ static uint32_t bundle_bytes_of(const struct trace_shape *shape)
 	return shape->n_inputs ? 4 * shape->n_inputs : shape->n_neurons;
 }
 
-static int measure_device_time(const struct place_step *step, const struct trace *trace,
-			       const struct trace *unseen, struct thread_pool *pool,
+static struct placement_options placement_options_of(const struct place_step *step,
+						     const struct order_replay_options *replay)
+{
+	return (struct placement_options){
+		.method = step->method,
+		.seed = step->seed,
+		.best = {
+			.io_bundles = order_replay_io_bundles(replay),
+			.cache_ratio = replay->cache_ratio,
+			.effort = step->effort,
+			.memory = SEARCH_MEMORY,
+			.stop = step->stop,
+		},
+		.gap = step->gap,
+	};
+}
+
+static int measure_device_time(const struct trace *trace, const struct trace *unseen,
+			       struct thread_pool *pool, const char *label,
 			       struct place_report *report, struct error *err)
 {
 	const struct placement_report *placement = report->placement;
@@ -89,15 +108,12 @@ static int measure_device_time(const struct place_step *step, const struct trace
 	struct progress_bar bar;
 	int ret;
 
-	report->replay = step->replay;
-	if (!report->replay.bundle_bytes)
-		report->replay.bundle_bytes = bundle_bytes_of(trace_get_shape(trace));
-	for (int method = 0; method < ORDER_METHODS; method++)
+	for (int method = 0; method < placement->n_methods; method++)
 		orders[method] = placement_report_order(placement, method);
-	progress_begin(&bar, step->measure_label);
+	progress_begin(&bar, label);
 	ret = order_costs(unseen ? unseen : trace, unseen ? ACTIVITY_ALL : ACTIVITY_UNSEEN,
-			  &report->replay, placement->frequency, orders, ORDER_METHODS, pool,
-			  &bar.progress, report->costs, err);
+			  &report->replay, placement->frequency, orders,
+			  (size_t)placement->n_methods, pool, &bar.progress, report->costs, err);
 	progress_end(&bar, ret == 0);
 	return ret;
 }
@@ -122,24 +138,31 @@ static int place(const struct place_step *step, const struct trace *trace,
 		.unseen = unseen,
 		.name = picture_name(step->trace),
 	};
+	struct placement_options options;
 	struct placement *placement = NULL;
 	struct thread_pool *pool;
 	struct progress_bar bar;
 	int ret;
 
+	report->replay = step->replay;
+	if (!report->replay.bundle_bytes)
+		report->replay.bundle_bytes = bundle_bytes_of(trace_get_shape(trace));
+	options = placement_options_of(step, &report->replay);
 	ret = pictures_check(&step->pictures, &subject, err);
 	if (ret == 0)
 		ret = thread_pool_create(step->threads, &pool, err);
 	if (ret < 0)
 		return ret;
 	progress_begin(&bar, step->label);
-	ret = placement_make(trace, unseen, step->method, step->seed, step->gap, pool,
-			     &bar.progress, &placement, &report->placement, err);
+	options.unseen = unseen;
+	options.pool = pool;
+	options.progress = &bar.progress;
+	ret = placement_make(trace, &options, &placement, &report->placement, err);
 	progress_end(&bar, ret == 0);
 	if (ret == 0)
 		ret = save_placement(step, &subject, placement, pool, err);
 	if (ret == 0)
-		ret = measure_device_time(step, trace, unseen, pool, report, err);
+		ret = measure_device_time(trace, unseen, pool, step->measure_label, report, err);
 	thread_pool_destroy(pool);
 	placement_free(placement);
 	if (ret < 0) {

@@ -7,6 +7,8 @@
 #ifndef COLINK_CLI_STEPS_H
 #define COLINK_CLI_STEPS_H
 
+#include <stdatomic.h>
+
 #include "cli/cli.h"
 #include "cli/place_report.h"
 #include "cli/pictures.h"
@@ -30,6 +32,8 @@ struct place_step {
 	const char *unseen; /* a trace to measure on, or NULL */
 	enum order_method method;
 	uint64_t seed;
+	uint32_t effort; /* of ORDER_BEST */
+	const atomic_bool *stop; /* likewise; or NULL */
 	uint32_t gap; /* bundles */
 	/* bundle_bytes of 0: as far as the trace tells. */
 	struct order_replay_options replay;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "placement/order_best.h"
 #include "placement/order_private.h"
 
 static const char *const method_names[ORDER_METHODS] = {
@@ -14,6 +15,7 @@ static const char *const method_names[ORDER_METHODS] = {
 	[ORDER_RANDOM] = "random",
 	[ORDER_FREQUENCY] = "frequency",
 	[ORDER_LINKED] = "linked",
+	[ORDER_BEST] = "best",
 };
 
 const char *order_method_name(enum order_method method)
@@ -52,10 +54,10 @@ int order_by_frequency(const uint32_t *frequency, uint32_t n, uint32_t *order, s
 	return 0;
 }
 
-int order_make(enum order_method method, const struct coactivation *coactivation, uint64_t seed,
+int order_make(enum order_method method, const struct order_input *input,
 	       uint32_t *slot_to_neuron, struct error *err)
 {
-	uint32_t n = coactivation->n_neurons;
+	uint32_t n = input->coactivation->n_neurons;
 	struct random_state random;
 
 	switch (method) {
@@ -64,13 +66,15 @@ int order_make(enum order_method method, const struct coactivation *coactivation
 			slot_to_neuron[slot] = slot;
 		return 0;
 	case ORDER_RANDOM:
-		random_seed(&random, seed);
+		random_seed(&random, input->seed);
 		random_permutation(&random, slot_to_neuron, n);
 		return 0;
 	case ORDER_FREQUENCY:
-		return order_by_frequency(coactivation->frequency, n, slot_to_neuron, err);
+		return order_by_frequency(input->coactivation->frequency, n, slot_to_neuron, err);
 	case ORDER_LINKED:
-		return order_linked(coactivation, slot_to_neuron, err);
+		return order_linked(input->coactivation, slot_to_neuron, err);
+	case ORDER_BEST:
+		return order_best(input->seen, input->best, input->pool, slot_to_neuron, NULL, err);
 	case ORDER_METHODS:
 		break;
 	}

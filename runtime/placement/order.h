@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The order of a layer's neurons on disk (slot -> neuron): the paper's greedy
- * linking and the controls that it has to beat.
+ * linking, what is better, and the controls that both have to beat.
  */
 #ifndef COLINK_PLACEMENT_ORDER_H
 #define COLINK_PLACEMENT_ORDER_H
@@ -16,10 +16,11 @@ enum order_method {
 	ORDER_RANDOM, /* control: a seeded shuffle */
 	ORDER_FREQUENCY, /* most frequent first; ties by index */
 	ORDER_LINKED, /* the paper's greedy search */
+	ORDER_BEST, /* what costs a device the least, as far as it is found (order_best.h) */
 	ORDER_METHODS, /* how many there are */
 };
 
-/* "identity", "random", "frequency", "linked"; -1 for an unknown name. */
+/* "identity", "random", "frequency", "linked", "best"; -1 for an unknown name. */
 const char *order_method_name(enum order_method method);
 int order_method_parse(const char *name);
 
@@ -34,8 +35,20 @@ int order_method_parse(const char *name);
 int order_linked(const struct coactivation *coactivation, uint32_t *slot_to_neuron,
 		 struct error *err);
 
-/* Any method; `seed` matters to ORDER_RANDOM only. slot_to_neuron is (n_neurons). */
-int order_make(enum order_method method, const struct coactivation *coactivation, uint64_t seed,
+struct order_best_options;
+
+/* What methods go by. */
+struct order_input {
+	const struct coactivation *coactivation;
+	uint64_t seed; /* ORDER_RANDOM alone */
+	/* ORDER_BEST alone: tokens in the order of the text, and what to search for. */
+	const struct activity *seen;
+	const struct order_best_options *best;
+	struct thread_pool *pool; /* or NULL */
+};
+
+/* Any method. slot_to_neuron is (n_neurons). */
+int order_make(enum order_method method, const struct order_input *input,
 	       uint32_t *slot_to_neuron, struct error *err);
 
 /*

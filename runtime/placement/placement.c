@@ -63,6 +63,7 @@ static int report_create(const struct placement *placement, uint32_t gap,
 	if (!report)
 		return error_no_memory(err, "the report of a placement");
 	report->n_layers = placement->n_layers;
+	report->n_methods = placement->method == ORDER_BEST ? ORDER_METHODS : ORDER_BEST;
 	report->n_neurons = placement->n_neurons;
 	report->gap = gap;
 	report->plain = calloc(n, sizeof(*report->plain));
@@ -96,10 +97,7 @@ uint32_t *placement_report_order(const struct placement_report *report, enum ord
 /* What placement_make() was asked for, and how far it is. */
 struct making {
 	const struct trace *trace;
-	const struct trace *unseen; /* NULL: the unseen chunks of `trace` */
-	uint64_t seed;
-	struct thread_pool *pool;
-	struct progress *progress;
+	const struct placement_options *options;
 	struct placement *placement;
 	struct placement_report *report; /* NULL: not asked for */
 };
@@ -114,8 +112,8 @@ static void report_step(const struct making *making, uint32_t layer, uint32_t st
 	char doing[32];
 
 	snprintf(doing, sizeof(doing), "layer %u: %s", layer, step_names[step]);
-	progress_describe(making->progress, doing);
-	progress_report(making->progress, layer * (double)STEPS_PER_LAYER + step,
+	progress_describe(making->options->progress, doing);
+	progress_report(making->options->progress, layer * (double)STEPS_PER_LAYER + step,
 			making->placement->n_layers * (double)STEPS_PER_LAYER);
 }
 
@@ -128,19 +126,19 @@ static uint32_t *order_of(const struct making *making, uint32_t layer, int metho
 
 /* Every method's order into the report; the placement's own is there already. */
 static int make_orders(const struct making *making, uint32_t layer,
-		       const struct coactivation *coactivation, struct error *err)
+		       const struct order_input *input, struct error *err)
 {
 	const struct placement *placement = making->placement;
 	const struct placement_layer *placed = &placement->layers[layer];
 	int ret = 0;
 
-	for (int method = 0; ret == 0 && method < ORDER_METHODS; method++) {
+	for (int method = 0; ret == 0 && method < making->report->n_methods; method++) {
 		uint32_t *order = order_of(making, layer, method);
 
 		if (method == (int)placement->method)
 			memcpy(order, placed->slot_to_neuron, placement->n_neurons * sizeof(*order));
 		else
-			ret = order_make(method, coactivation, making->seed + layer, order, err);
+			ret = order_make(method, input, order, err);
 	}
 	for (uint32_t slot = 0; slot < placement->n_neurons; slot++)
 		making->report->frequency[(size_t)layer * placement->n_neurons +
@@ -155,15 +153,15 @@ static int measure_layer(const struct making *making, uint32_t layer, struct err
 	struct activity activity = { 0 };
 	int ret;
 
-	if (making->unseen)
-		ret = activity_load(making->unseen, layer, ACTIVITY_ALL, &activity, err);
+	if (making->options->unseen)
+		ret = activity_load(making->options->unseen, layer, ACTIVITY_ALL, &activity, err);
 	else
 		ret = activity_load(making->trace, layer, ACTIVITY_UNSEEN, &activity, err);
 	if (ret < 0)
 		return ret;
 	report->n_tokens = activity.n_tokens;
 	report->n_seen = making->placement->n_tokens;
-	for (int method = 0; ret == 0 && method < ORDER_METHODS; method++) {
+	for (int method = 0; ret == 0 && method < report->n_methods; method++) {
 		size_t at = (size_t)layer * ORDER_METHODS + (size_t)method;
 		const uint32_t *order = order_of(making, layer, method);
 
@@ -177,15 +175,15 @@ static int measure_layer(const struct making *making, uint32_t layer, struct err
 }
 
 static int place_layer(const struct making *making, uint32_t layer,
-		       const struct coactivation *coactivation, struct error *err)
+		       const struct order_input *input, struct error *err)
 {
+	const struct coactivation *coactivation = input->coactivation;
 	struct placement *placement = making->placement;
 	struct placement_layer *to = &placement->layers[layer];
 	double n_tokens = coactivation->n_tokens ? (double)coactivation->n_tokens : 1;
 	int ret;
 
-	ret = order_make(placement->method, coactivation, making->seed + layer, to->slot_to_neuron,
-			 err);
+	ret = order_make(placement->method, input, to->slot_to_neuron, err);
 	if (ret < 0)
 		return ret;
 	order_strengths(coactivation, to->slot_to_neuron, to->strength);
@@ -198,30 +196,38 @@ static int place_layer(const struct making *making, uint32_t layer,
 
 static int make_layer(const struct making *making, uint32_t layer, struct error *err)
 {
-	struct activity activity = { 0 };
+	const struct placement_options *options = making->options;
+	struct activity seen = { 0 };
 	struct coactivation coactivation = { 0 };
+	struct order_input input = {
+		.coactivation = &coactivation,
+		.seed = options->seed + layer,
+		.seen = &seen,
+		.best = &options->best,
+		.pool = options->pool,
+	};
 	int ret;
 
 	report_step(making, layer, 0);
-	ret = activity_load(making->trace, layer, ACTIVITY_SEEN, &activity, err);
+	ret = activity_load(making->trace, layer, ACTIVITY_SEEN, &seen, err);
 	if (ret < 0)
 		return ret;
 	report_step(making, layer, 1);
-	ret = coactivation_count(&activity, making->pool, &coactivation, err);
-	activity_free(&activity);
+	ret = coactivation_count(&seen, options->pool, &coactivation, err);
 	if (ret < 0)
-		return ret;
+		goto out;
 	report_step(making, layer, 2);
-	ret = place_layer(making, layer, &coactivation, err);
+	ret = place_layer(making, layer, &input, err);
 	if (ret < 0)
 		goto out;
 	if (making->report) {
 		report_step(making, layer, 3);
-		ret = make_orders(making, layer, &coactivation, err);
+		ret = make_orders(making, layer, &input, err);
 		if (ret == 0)
 			ret = measure_layer(making, layer, err);
 	}
 out:
+	activity_free(&seen);
 	coactivation_free(&coactivation);
 	return ret;
 }
@@ -245,32 +251,26 @@ int placement_check_unseen(const struct trace *trace, const struct trace *unseen
 	return 0;
 }
 
-int placement_make(const struct trace *trace, const struct trace *unseen, enum order_method method,
-		   uint64_t seed, uint32_t gap, struct thread_pool *pool, struct progress *progress,
+int placement_make(const struct trace *trace, const struct placement_options *options,
 		   struct placement **placement, struct placement_report **report,
 		   struct error *err)
 {
 	const struct placement shape = {
-		.method = method,
+		.method = options->method,
 		.n_layers = trace_get_shape(trace)->n_layers,
 		.n_neurons = trace_get_shape(trace)->n_neurons,
 		.model_id = trace_get_shape(trace)->model_id,
 	};
-	struct making making = {
-		.trace = trace,
-		.unseen = unseen,
-		.seed = seed,
-		.pool = pool,
-		.progress = progress,
-	};
+	double n_steps = shape.n_layers * (double)STEPS_PER_LAYER;
+	struct making making = { .trace = trace, .options = options };
 	int ret = 0;
 
-	if (unseen)
-		ret = placement_check_unseen(trace, unseen, err);
+	if (options->unseen)
+		ret = placement_check_unseen(trace, options->unseen, err);
 	if (ret == 0)
 		ret = placement_create(&shape, &making.placement, err);
 	if (ret == 0 && report)
-		ret = report_create(&shape, gap, &making.report, err);
+		ret = report_create(&shape, options->gap, &making.report, err);
 	for (uint32_t layer = 0; ret == 0 && layer < shape.n_layers; layer++)
 		ret = make_layer(&making, layer, err);
 	if (ret < 0) {
@@ -278,8 +278,7 @@ int placement_make(const struct trace *trace, const struct trace *unseen, enum o
 		placement_report_free(making.report);
 		return ret;
 	}
-	progress_report(progress, shape.n_layers * (double)STEPS_PER_LAYER,
-			shape.n_layers * (double)STEPS_PER_LAYER);
+	progress_report(options->progress, n_steps, n_steps);
 	*placement = making.placement;
 	if (report)
 		*report = making.report;

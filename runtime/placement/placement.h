@@ -14,6 +14,7 @@
 #include "base/progress.h"
 #include "base/thread_pool.h"
 #include "placement/order.h"
+#include "placement/order_best.h"
 #include "placement/quality.h"
 #include "placement/trace.h"
 
@@ -35,6 +36,7 @@ struct placement {
 /* What a placement does on tokens that it was not made from, per layer and method. */
 struct placement_report {
 	uint32_t n_layers;
+	int n_methods; /* the first ones: all, or those that need no long search */
 	uint64_t n_tokens; /* unseen ones */
 	uint64_t n_seen; /* from which every method made its order */
 	/* (n_layers, ORDER_METHODS): without collapse, and with gaps up to `gap` */
@@ -47,18 +49,27 @@ struct placement_report {
 	float *frequency; /* (n_layers, n_neurons), by neuron: share of the tokens placed on */
 };
 
+struct placement_options {
+	enum order_method method;
+	uint64_t seed; /* of the random order, layer L using seed + L */
+	struct order_best_options best; /* for ORDER_BEST */
+	const struct trace *unseen; /* to measure on; NULL: the trace's unseen chunks */
+	uint32_t gap; /* bundles, for the report */
+	struct thread_pool *pool; /* or NULL */
+	struct progress *progress; /* or NULL */
+};
+
 /*
- * Place every layer of a trace by `method`, from its seen chunks. With `report`,
- * all methods are also measured on the unseen chunks, or on all of `unseen`, if
- * that is not NULL. Peak memory is one layer's: 4 * n_neurons^2 bytes and the
+ * Place every layer of a trace, from its seen chunks. With `report`, all methods up to the one
+ * that was asked for, and all that need no long search, are also measured, on tokens that they
+ * did not see. Peak memory is one layer's: 4 * n_neurons^2 bytes and the
  * bit matrix; and what is returned. The same arguments give the same placement, whatever the pool.
  * The caller frees both results.
  */
-int placement_make(const struct trace *trace, const struct trace *unseen,
-		   enum order_method method, uint64_t seed, uint32_t gap,
-		   struct thread_pool *pool, struct progress *progress,
+int placement_make(const struct trace *trace, const struct placement_options *options,
 		   struct placement **placement, struct placement_report **report,
 		   struct error *err);
+
 /* -EINVAL for a trace to measure on that is of another model than that to place from. */
 int placement_check_unseen(const struct trace *trace, const struct trace *unseen,
 			   struct error *err);

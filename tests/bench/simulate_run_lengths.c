@@ -64,11 +64,12 @@ static int measure(const struct coactivation *seen, const struct activity *unsee
 		   struct error *err)
 {
 	uint32_t *order = malloc(seen->n_neurons * sizeof(*order));
+	const struct order_input input = { .coactivation = seen, .seed = 1 };
 	struct order_quality quality;
 	int ret = order ? 0 : error_no_memory(err, "an order");
 
-	for (enum order_method method = 0; ret == 0 && method < ORDER_METHODS; method++) {
-		ret = order_make(method, seen, 1, order, err);
+	for (enum order_method method = 0; ret == 0 && method <= ORDER_LINKED; method++) {
+		ret = order_make(method, &input, order, err);
 		if (ret == 0)
 			ret = order_measure(unseen, order, 0, &quality, err);
 		if (ret == 0)

@@ -97,6 +97,24 @@ char *independent_trace(const char *folder, uint64_t model_id, uint32_t n_layers
 	return path;
 }
 
+const struct order_best_options best_of_16_bundles = {
+	.io_bundles = 16,
+	.cache_ratio = ORDER_BEST_DEFAULT_CACHE_RATIO,
+	.effort = ORDER_BEST_DEFAULT_EFFORT,
+	.memory = UINT64_C(1) << 30,
+};
+
+void make_order(enum order_method method, const struct coactivation *counts,
+		const struct activity *seen, uint64_t seed, uint32_t *order)
+{
+	const struct order_input input = {
+		.coactivation = counts, .seed = seed, .seen = seen, .best = &best_of_16_bundles,
+	};
+	struct error err;
+
+	assert_ok(order_make(method, &input, order, &err), &err);
+}
+
 void assert_permutation(const uint32_t *order, uint32_t n)
 {
 	bool *found = calloc(n, sizeof(*found));

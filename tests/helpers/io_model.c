@@ -10,6 +10,7 @@
 #include "helpers/activity.h"
 #include "helpers/test.h"
 #include "helpers/tiny_model.h"
+#include "placement/order_best.h"
 
 #define MODEL_ID 9
 #define D_MODEL (IO_MODEL_STRIDE / 4)
@@ -44,8 +45,19 @@ static void write_model(const char *path)
 	free(down);
 }
 
+struct io_inputs_options io_model_options(const char *model, const char *trace)
+{
+	return (struct io_inputs_options){
+		.model = model, .trace = trace, .n_tokens = 1000,
+		/* An I/O costs 16 bundles: see make_order() of helpers/activity.h. */
+		.cost = { .a_us = 16, .b_us_per_mib = 1048576 / IO_MODEL_STRIDE },
+		.cache_ratio = ORDER_BEST_DEFAULT_CACHE_RATIO,
+	};
+}
+
 void io_model_make(struct io_model *model)
 {
+	struct io_inputs_options options;
 	struct error err;
 
 	memset(model, 0, sizeof(*model));
@@ -61,8 +73,8 @@ void io_model_make(struct io_model *model)
 	model->consumed = mmap(NULL, sizeof(*model->consumed), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(model->consumed, MAP_FAILED);
-	assert_ok(io_inputs_read(model->model, model->trace, 1000, &model->inputs, NULL, &err),
-		  &err);
+	options = io_model_options(model->model, model->trace);
+	assert_ok(io_inputs_read(&options, &model->inputs, &err), &err);
 }
 
 void io_model_free(struct io_model *model)

@@ -39,6 +39,9 @@ struct io_model {
 	struct io_token tokens[IO_MODEL_TOKENS];
 };
 
+/* What makes its inputs, or others of a trace. */
+struct io_inputs_options io_model_options(const char *model, const char *trace);
+
 /* In a fresh folder, with the inputs read. */
 void io_model_make(struct io_model *model);
 void io_model_free(struct io_model *model);

@@ -93,7 +93,9 @@ static void link_model(struct subject *subject)
 	struct error err;
 
 	assert_ok(thread_pool_create(2, &pool, &err), &err);
-	assert_ok(placement_make(subject->trace, NULL, ORDER_LINKED, 0, 0, pool, NULL, &placement,
+	assert_ok(placement_make(subject->trace, &(struct placement_options){
+			.method = ORDER_LINKED, .pool = pool,
+		}, &placement,
 				 &quality, &err),
 		  &err);
 	assert_ok(train_predictor(subject->model->file, subject->trace, &options, pool, NULL,

@@ -60,12 +60,12 @@ static struct activity seen_part(const struct activity *all)
 }
 
 static void check_layout(const struct io_model *model, uint32_t layer, enum order_method order,
-			 const struct coactivation *counts, const struct io_layout_inputs *layout)
+			 const struct coactivation *counts, const struct activity *seen,
+			 const struct io_layout_inputs *layout)
 {
 	uint32_t neuron[IO_MODEL_SLOTS];
-	struct error err;
 
-	assert_ok(order_make(order, counts, 0, neuron, &err), &err);
+	make_order(order, counts, seen, 0, neuron);
 	for (uint32_t slot = 0; slot < IO_MODEL_SLOTS; slot++) {
 		for (uint32_t token = 0; token < IO_MODEL_TOKENS; token++)
 			assert_int_equal(bits_test(token_slots_of(&layout->wanted, token, layer),
@@ -84,6 +84,7 @@ static void tokens_through_each_layout(void **state)
 		[IO_IDENTITY] = ORDER_IDENTITY,
 		[IO_FREQUENCY] = ORDER_FREQUENCY,
 		[IO_LINKED] = ORDER_LINKED,
+		[IO_BEST] = ORDER_BEST,
 	};
 	const struct io_model *model = *state;
 	struct error err;
@@ -98,7 +99,8 @@ static void tokens_through_each_layout(void **state)
 
 		assert_ok(coactivation_count(&seen, NULL, &counts, &err), &err);
 		for (int i = 0; i < IO_LAYOUTS; i++)
-			check_layout(model, layer, orders[i], &counts, &model->inputs.layouts[i]);
+			check_layout(model, layer, orders[i], &counts, &seen,
+				     &model->inputs.layouts[i]);
 		coactivation_free(&counts);
 		activity_free(&seen);
 	}
@@ -153,7 +155,7 @@ static void engine_reads_what_is_planned(void **state)
 			check_token_against_plan(model, &io_methods[i], token);
 		engines++;
 	}
-	assert_int_equal(engines, 7);
+	assert_int_equal(engines, 8);
 }
 
 /* How many different bundles the tokens want. */
@@ -438,16 +440,18 @@ static void trace_of_another_model(void **state)
 {
 	const struct io_model *model = *state;
 	char *other = path_in(model->folder, "other");
+	struct io_inputs_options options = io_model_options(model->model, other);
 	struct io_inputs inputs;
 	struct error err;
 
 	write_activities(other, 1, model->layers, IO_MODEL_LAYERS, IO_MODEL_CHUNK);
-	assert_refused_with(io_inputs_read(model->model, other, 5, &inputs, NULL, &err), &err,
+	assert_refused_with(io_inputs_read(&options, &inputs, &err), &err,
 			    other, "another model");
 	free(other);
 	other = path_in(model->folder, "trace"); /* now of one chunk: nothing is unseen */
+	options.trace = other;
 	write_activities(other, 9, model->layers, IO_MODEL_LAYERS, 100);
-	assert_refused_with(io_inputs_read(model->model, other, 5, &inputs, NULL, &err), &err,
+	assert_refused_with(io_inputs_read(&options, &inputs, &err), &err,
 			    other, "too short");
 	free(other);
 	other = path_in(model->folder, "other");

@@ -165,7 +165,7 @@ static void linked_is_the_plain_search(void **state)
 			assert_memory_equal(order, expected,
 					    coactivation.n_neurons * sizeof(*order));
 		}
-		assert_ok(order_make(ORDER_LINKED, &coactivation, 0, order, &err), &err);
+		make_order(ORDER_LINKED, &coactivation, NULL, 0, order);
 		assert_memory_equal(order, expected, coactivation.n_neurons * sizeof(*order));
 	}
 }
@@ -200,18 +200,18 @@ static void every_method_permutes(void **state)
 	(void)state;
 	assert_ok(coactivation_count(&activity, NULL, &coactivation, &err), &err);
 	for (int method = 0; method < ORDER_METHODS; method++) {
-		assert_ok(order_make(method, &coactivation, 9, order, &err), &err);
+		make_order(method, &coactivation, &activity, 9, order);
 		assert_permutation(order, 700);
-		assert_ok(order_make(method, &coactivation, 9, again, &err), &err);
+		make_order(method, &coactivation, &activity, 9, again);
 		assert_memory_equal(order, again, sizeof(order));
-		assert_ok(order_make(method, &coactivation, 10, again, &err), &err);
+		make_order(method, &coactivation, &activity, 10, again);
 		assert_int_equal(!memcmp(order, again, sizeof(order)), method != ORDER_RANDOM);
 	}
 	for (uint32_t slot = 0; slot < 700; slot++) {
-		order_make(ORDER_IDENTITY, &coactivation, 0, order, &err);
+		make_order(ORDER_IDENTITY, &coactivation, &activity, 0, order);
 		assert_int_equal(order[slot], slot);
 	}
-	assert_int_equal(order_make(ORDER_METHODS, &coactivation, 0, order, &err), -EINVAL);
+	assert_int_equal(order_make(ORDER_METHODS, &(struct order_input){ .coactivation = &coactivation }, order, &err), -EINVAL);
 	coactivation_free(&coactivation);
 	activity_free(&activity);
 }
@@ -222,10 +222,9 @@ static void frequency_breaks_ties_by_index(void **state)
 	const uint32_t expected[] = { 6, 2, 4, 0, 3, 1, 5 };
 	struct coactivation coactivation = { 7, 9, frequency, NULL };
 	uint32_t order[7];
-	struct error err;
 
 	(void)state;
-	assert_ok(order_make(ORDER_FREQUENCY, &coactivation, 0, order, &err), &err);
+	make_order(ORDER_FREQUENCY, &coactivation, NULL, 0, order);
 	assert_memory_equal(order, expected, sizeof(order));
 }
 
@@ -239,7 +238,7 @@ static void strengths_are_conditional_probabilities(void **state)
 
 	(void)state;
 	assert_ok(coactivation_count(&activity, NULL, &coactivation, &err), &err);
-	assert_ok(order_make(ORDER_RANDOM, &coactivation, 1, order, &err), &err);
+	make_order(ORDER_RANDOM, &coactivation, &activity, 1, order);
 	coactivation.frequency[order[4]] = 0;
 	order_strengths(&coactivation, order, strength);
 	for (uint32_t slot = 0; slot < 29; slot++) {

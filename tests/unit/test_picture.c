@@ -54,8 +54,9 @@ static struct fixture make_fixture(enum order_method method, uint64_t n_tokens)
 
 	f.path = path_in(f.folder, "a.svg");
 	f.trace = make_trace(f.folder, n_tokens);
-	assert_ok(placement_make(f.trace, NULL, method, 9, 0, NULL, NULL, &f.placement, &f.report,
-				 &err),
+	assert_ok(placement_make(f.trace, &(struct placement_options){
+				.method = method, .seed = 9, .best = best_of_16_bundles,
+			}, &f.placement, &f.report, &err),
 		  &err);
 	f.subject = (struct picture_subject){ f.placement, f.trace, NULL, "a<b>.trace" };
 	return f;
@@ -286,7 +287,9 @@ static void rare_is_not_never(void **state)
 	bits_set(layer.fired, rare[1]);
 	write_activities(path, 1, &layer, 1, 3000);
 	assert_ok(trace_open(path, &trace, &err), &err);
-	assert_ok(placement_make(trace, trace, ORDER_IDENTITY, 0, 0, NULL, NULL, &placement, NULL,
+	assert_ok(placement_make(trace, &(struct placement_options){
+			.method = ORDER_IDENTITY, .unseen = trace,
+		}, &placement, NULL,
 				 &err),
 		  &err);
 	subject = (struct picture_subject){ placement, trace, trace, "rare" };
@@ -324,7 +327,7 @@ static void silence_is_white(void **state)
 	write_activities(path, 1, layers, N_LAYERS, 100);
 	assert_ok(trace_open(path, &silent.trace, &err), &err);
 	remove(path);
-	assert_ok(placement_make(silent.trace, NULL, ORDER_LINKED, 0, 0, NULL, NULL,
+	assert_ok(placement_make(silent.trace, &(struct placement_options){ .method = ORDER_LINKED },
 				 &silent.placement, NULL, &err),
 		  &err);
 	silent.subject = (struct picture_subject){ silent.placement, silent.trace, NULL, "silent" };

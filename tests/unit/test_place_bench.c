@@ -36,9 +36,10 @@ static struct trace *make_trace(const char *path, uint64_t model_id, uint64_t n_
 static struct place_bench_options make_options(const struct trace *trace)
 {
 	struct place_bench_options options = {
-		.trace = trace, .seed = 7,
-		.replay = { .cost = DEVICE_COST_UFS4, .bundle_bytes = 4096, .cache_ratio = 0.1,
-			    .warm_up = 10, .max_tokens = 1000 },
+		.trace = trace, .seed = 7, .effort = ORDER_BEST_DEFAULT_EFFORT,
+		/* As by make_order(). */
+		.replay = { .cost = { .a_us = 16, .b_us_per_mib = 256 }, .bundle_bytes = 4096,
+			    .cache_ratio = ORDER_BEST_DEFAULT_CACHE_RATIO, .warm_up = 10, .max_tokens = 1000 },
 	};
 
 	for (int method = 0; method < ORDER_METHODS; method++)
@@ -68,7 +69,7 @@ static void assert_orders(const struct trace *trace, const struct place_bench *b
 		assert_ok(activity_load(trace, layer, ACTIVITY_SEEN, &seen, &err), &err);
 		assert_ok(coactivation_count(&seen, NULL, &counts, &err), &err);
 		for (int method = 0; method < ORDER_METHODS; method++) {
-			assert_ok(order_make(method, &counts, 7 + layer, order, &err), &err);
+			make_order(method, &counts, &seen, 7 + layer, order);
 			assert_memory_equal(bench->orders[method] + layer * N_NEURONS, order,
 					    sizeof(order));
 		}

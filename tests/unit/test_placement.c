@@ -80,8 +80,9 @@ static void threads_do_not_matter(void **state)
 
 		if (i)
 			assert_ok(thread_pool_create(i, &pool, &err), &err);
-		assert_ok(placement_make(trace, NULL, ORDER_LINKED, 5, 3, pool, NULL,
-					 &placements[i], &reports[i], &err),
+		assert_ok(placement_make(trace, &(struct placement_options){
+				.method = ORDER_LINKED, .seed = 5, .gap = 3, .pool = pool,
+			}, &placements[i], &reports[i], &err),
 			  &err);
 		thread_pool_destroy(pool);
 	}
@@ -101,19 +102,20 @@ static void threads_do_not_matter(void **state)
 }
 
 /* A placement and its report are what the parts give that it is made of. */
-static void it_is_made_of_its_parts(void **state)
+static void assert_is_made_of_its_parts(enum order_method placed)
 {
+	const struct placement_options options = {
+		.method = placed, .seed = 5, .gap = 3, .best = best_of_16_bundles,
+	};
 	char *folder = make_folder();
 	struct trace *trace = make_clustered_trace(folder, 200, 1000);
 	struct placement *placement;
 	struct placement_report *report;
 	struct error err;
 
-	(void)state;
-	assert_ok(placement_make(trace, NULL, ORDER_FREQUENCY, 5, 3, NULL, NULL, &placement,
-				 &report, &err),
-		  &err);
-	assert_int_equal(placement->method, ORDER_FREQUENCY);
+	assert_ok(placement_make(trace, &options, &placement, &report, &err), &err);
+	assert_int_equal(placement->method, placed);
+	assert_int_equal(report->n_methods, placed == ORDER_BEST ? ORDER_METHODS : ORDER_BEST);
 	assert_int_equal(placement->model_id, MODEL_ID);
 	assert_int_equal(placement->n_tokens, 900);
 	assert_int_equal(report->n_tokens, 100);
@@ -129,10 +131,10 @@ static void it_is_made_of_its_parts(void **state)
 		assert_ok(activity_load(trace, l, ACTIVITY_SEEN, &seen, &err), &err);
 		assert_ok(activity_load(trace, l, ACTIVITY_UNSEEN, &unseen, &err), &err);
 		assert_ok(coactivation_count(&seen, NULL, &coactivation, &err), &err);
-		for (int method = 0; method < ORDER_METHODS; method++) {
+		for (int method = 0; method < report->n_methods; method++) {
 			size_t at = l * ORDER_METHODS + (size_t)method;
 
-			assert_ok(order_make(method, &coactivation, 5 + l, order, &err), &err);
+			make_order(method, &coactivation, &seen, 5 + l, order);
 			assert_ok(order_measure(&unseen, order, 0, &quality, &err), &err);
 			assert_true(quality.reads_per_token == report->plain[at].reads_per_token);
 			assert_ok(order_measure(&unseen, order, 3, &quality, &err), &err);
@@ -141,7 +143,7 @@ static void it_is_made_of_its_parts(void **state)
 			assert_memory_equal(placement_report_order(report, method) + l * 200, order,
 					    sizeof(order));
 		}
-		assert_ok(order_make(ORDER_FREQUENCY, &coactivation, 0, order, &err), &err);
+		make_order(placed, &coactivation, &seen, 0, order);
 		assert_memory_equal(order, placement->layers[l].slot_to_neuron, sizeof(order));
 		order_strengths(&coactivation, order, strength);
 		assert_memory_equal(strength, placement->layers[l].strength, sizeof(strength));
@@ -159,6 +161,13 @@ static void it_is_made_of_its_parts(void **state)
 	placement_report_free(report);
 	trace_close(trace);
 	remove_folder(folder);
+}
+
+static void it_is_made_of_its_parts(void **state)
+{
+	(void)state;
+	assert_is_made_of_its_parts(ORDER_FREQUENCY);
+	assert_is_made_of_its_parts(ORDER_BEST);
 }
 
 /* Reads per token on unseen tokens, of all layers together. */
@@ -181,7 +190,9 @@ static void clusters_are_found(void **state)
 
 	(void)state;
 	/* Not a seed that made a layer: its shuffle would be the random order. */
-	assert_ok(placement_make(trace, NULL, ORDER_LINKED, 99, 2, NULL, NULL, &placement, &report,
+	assert_ok(placement_make(trace, &(struct placement_options){
+			.method = ORDER_LINKED, .seed = 99, .gap = 2,
+		}, &placement, &report,
 				 &err),
 		  &err);
 	/* A cluster of 8 becomes one read instead of nearly 8. */
@@ -210,9 +221,10 @@ static void nothing_is_found_in_noise(void **state)
 	struct error err;
 
 	(void)state;
-	assert_ok(placement_make(trace, NULL, ORDER_LINKED, 1, 2, NULL, NULL, &placement, &report,
-				 &err),
-		  &err);
+	assert_ok(placement_make(trace, &(struct placement_options){
+			.method = ORDER_BEST, .seed = 1, .best = best_of_16_bundles, .gap = 2,
+		}, &placement, &report, &err), &err);
+	assert_int_equal(report->n_methods, ORDER_METHODS);
 	for (int method = ORDER_RANDOM; method < ORDER_METHODS; method++)
 		assert_true(fabs(total_reads(report, method) / total_reads(report, ORDER_IDENTITY) -
 				 1) < 0.02);
@@ -237,8 +249,9 @@ static void variants(void **state)
 
 	(void)state;
 	assert_int_equal(trace_chunks(trace), 1);
-	assert_ok(placement_make(trace, NULL, ORDER_LINKED, 0, 0, NULL, &watcher.progress,
-				 &placement, &report, &err),
+	assert_ok(placement_make(trace, &(struct placement_options){
+			.method = ORDER_LINKED, .progress = &watcher.progress,
+		}, &placement, &report, &err),
 		  &err);
 	assert_int_equal(placement->n_tokens, 100);
 	assert_int_equal(report->n_tokens, 0);
@@ -250,7 +263,9 @@ static void variants(void **state)
 					   "layer 1: searching, layer 1: measuring, ");
 	placement_report_free(report);
 	placement_free(placement);
-	assert_ok(placement_make(trace, unseen, ORDER_RANDOM, 0, 0, NULL, NULL, &placement, &report,
+	assert_ok(placement_make(trace, &(struct placement_options){
+			.method = ORDER_RANDOM, .unseen = unseen,
+		}, &placement, &report,
 				 &err),
 		  &err);
 	assert_int_equal(placement->n_tokens, 100);
@@ -259,11 +274,15 @@ static void variants(void **state)
 			   64 * sizeof(uint32_t)));
 	placement_report_free(report);
 	placement_free(placement);
-	assert_ok(placement_make(trace, NULL, ORDER_IDENTITY, 0, 0, NULL, NULL, &placement, NULL,
+	assert_ok(placement_make(trace, &(struct placement_options){
+			.method = ORDER_IDENTITY,
+		}, &placement, NULL,
 				 &err),
 		  &err);
 	placement_free(placement);
-	assert_int_equal(placement_make(trace, NULL, ORDER_METHODS, 0, 0, NULL, NULL, &placement,
+	assert_int_equal(placement_make(trace, &(struct placement_options){
+			.method = ORDER_METHODS,
+		}, &placement,
 					&report, &err),
 			 -EINVAL);
 	trace_close(trace);
@@ -302,8 +321,9 @@ static void another_models_trace_is_refused(void **state)
 		write_activities(path, others[i].model_id, layers + others[i].first_layer,
 				 others[i].n_layers, 5);
 		assert_ok(trace_open(path, &other, &err), &err);
-		assert_int_equal(placement_make(trace, other, ORDER_LINKED, 0, 0, NULL, NULL,
-						&placement, NULL, &err),
+		assert_int_equal(placement_make(trace, &(struct placement_options){
+				.method = ORDER_LINKED, .unseen = other,
+			}, &placement, NULL, &err),
 				 -EINVAL);
 		assert_says(&err, others[i].message);
 		trace_close(other);
@@ -332,7 +352,9 @@ static void image_init(struct image *image)
 	image->folder = make_folder();
 	image->path = path_in(image->folder, "a.placement");
 	trace = make_clustered_trace(image->folder, 20, 150);
-	assert_ok(placement_make(trace, NULL, ORDER_LINKED, 0, 0, NULL, NULL, &image->placement,
+	assert_ok(placement_make(trace, &(struct placement_options){
+			.method = ORDER_LINKED,
+		}, &image->placement,
 				 NULL, &err),
 		  &err);
 	trace_close(trace);
@@ -411,7 +433,7 @@ static void made_up_files_are_refused(void **state)
 	} changes[] = {
 		{ 0, 0, "not a placement" },
 		{ 8, 2, "version 2" },
-		{ 12, ORDER_METHODS, "by method 4" },
+		{ 12, ORDER_METHODS, "by method 5" },
 		{ 16, 0, "no placement has 0 layers" },
 		{ 16, 1, "bytes, but 1 layers" },
 		{ 16, UINT32_MAX, "no placement has" },
