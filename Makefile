@@ -98,6 +98,9 @@ $(BUILD)/runtime/placement/gap_rows_avx512.o: CFLAGS += -mavx512f -mavx512vl -ma
 	-mprefer-vector-width=512
 endif
 
+# Its loops over all pairs are as fast as memory when they are made of vectors.
+$(BUILD)/runtime/placement/order_forest.o: CFLAGS += -O3
+
 # The same seed gives the same gates on every machine: no product is fused with its sum.
 $(BUILD)/runtime/synth/synth_gate.o: CFLAGS += -ffp-contract=off
 # Nor does what a cache has, and so an order, depend on it.
