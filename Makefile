@@ -19,6 +19,7 @@
 # make bench-io-sizes  the same over bundles of several sizes: what linking gains by size
 # make bench-place     device time of a model's orders, by each method: SHAPE=opt-6.7b, or demo;
 #                      DIR=... where its trace is made (build/bench)
+# make bench-placement-gap  how far placement is from the best there is (half an hour)
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
@@ -239,15 +240,23 @@ bench-run-lengths: $(BUILD)/tests/bench/simulate_run_lengths
 	$< opt-6.7b 2000 300
 	$< llama-2-7b 1000 200
 
+# Documentation/placement.rst
+$(BUILD)/tests/bench/placement_gap: $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/bench/path_search.o \
+		$(BUILD)/libruntime.a
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+bench-placement-gap: $(BUILD)/tests/bench/placement_gap $(BUILD)/demo/corpus.trace
+	$< $(BUILD)/demo/corpus.trace 10000
+
 # Documentation/commands/load.rst: the tokens are the first of text that placing did not see.
 bench-links: $(BUILD)/tests/bench/simulate_links $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace
 	$< $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace 200
 
-$(BUILD)/demo/corpus.trace: $(BUILD)/demo/linked.gguf $(demo_texts) | $(BUILD)/colink
-	$(BUILD)/colink trace $< -o $@ $(demo_texts:%=--text %)
-
 $(BUILD)/demo/heldout.trace: $(BUILD)/demo/linked.gguf $(demo_model)/heldout.txt | $(BUILD)/colink
 	$(BUILD)/colink trace $< -o $@ --text $(demo_model)/heldout.txt
+
+$(BUILD)/demo/corpus.trace: $(BUILD)/demo/linked.gguf $(demo_texts) | $(BUILD)/colink
+	$(BUILD)/colink trace $< -o $@ $(demo_texts:%=--text %)
 
 lint:
 	tests/vm/lint $(KERNEL)
@@ -256,8 +265,10 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all bench-cache bench-device bench-fio bench-half bench-io bench-io-sizes bench-links \
-	bench-place bench-prefetch bench-run-lengths bpf check clean demo fuzz lint modules vmtest
+	bench-place bench-placement-gap bench-prefetch bench-run-lengths bpf check clean demo fuzz \
+	lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))
--include $(addsuffix .d,$(unit_programs) $(integration_programs) $(simulations))
+-include $(addsuffix .d,$(unit_programs) $(integration_programs) $(simulations) \
+	$(addprefix $(BUILD)/tests/bench/,path_search placement_gap))
