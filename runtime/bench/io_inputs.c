@@ -149,14 +149,10 @@ static int place_by(struct placing *placing, enum order_method method,
 static int place_layer(struct placing *placing, struct thread_pool *pool,
 		       struct io_layout_inputs *layouts, struct error *err)
 {
-	struct activity seen;
 	int ret;
 
-	ret = activity_load(placing->trace, placing->layer, ACTIVITY_SEEN, &seen, err);
-	if (ret < 0)
-		return ret;
-	ret = coactivation_count(&seen, pool, &placing->seen, err);
-	activity_free(&seen);
+	ret = coactivation_count_trace(placing->trace, placing->layer, ACTIVITY_SEEN, pool,
+				       &placing->seen, err);
 	if (ret < 0)
 		return ret;
 	ret = activity_load(placing->trace, placing->layer, ACTIVITY_UNSEEN, &placing->unseen, err);

@@ -3,6 +3,7 @@
 #ifndef COLINK_PLACEMENT_ACTIVITY_H
 #define COLINK_PLACEMENT_ACTIVITY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -20,7 +21,11 @@ enum activity_part {
 	ACTIVITY_ALL,
 };
 
-/* The caller calls activity_free(). */
+/* Whether a chunk is of that part of the trace, and how many tokens the part has. */
+bool activity_has_chunk(const struct trace *trace, uint32_t chunk, enum activity_part part);
+uint64_t activity_tokens(const struct trace *trace, enum activity_part part);
+
+/* The whole part at once. The caller calls activity_free(). */
 int activity_load(const struct trace *trace, uint32_t layer, enum activity_part part,
 		  struct activity *activity, struct error *err);
 void activity_free(struct activity *activity);

@@ -92,7 +92,7 @@ struct making {
 };
 
 /* A layer is done in this many steps of about the same length. */
-#define STEPS_PER_LAYER 4
+#define STEPS_PER_LAYER 3
 
 static void report_step(const struct making *making, uint32_t layer, uint32_t step)
 {
@@ -159,24 +159,19 @@ static int place_layer(const struct making *making, uint32_t layer,
 
 static int make_layer(const struct making *making, uint32_t layer, struct error *err)
 {
-	struct activity activity = { 0 };
-	struct coactivation coactivation = { 0 };
+	struct coactivation coactivation;
 	int ret;
 
 	report_step(making, layer, 0);
-	ret = activity_load(making->trace, layer, ACTIVITY_SEEN, &activity, err);
+	ret = coactivation_count_trace(making->trace, layer, ACTIVITY_SEEN, making->pool,
+				       &coactivation, err);
 	if (ret < 0)
 		return ret;
 	report_step(making, layer, 1);
-	ret = coactivation_count(&activity, making->pool, &coactivation, err);
-	activity_free(&activity);
-	if (ret < 0)
-		return ret;
-	report_step(making, layer, 2);
 	ret = place_layer(making, layer, &coactivation, err);
 	if (ret < 0)
 		goto out;
-	report_step(making, layer, 3);
+	report_step(making, layer, 2);
 	if (making->report)
 		ret = measure_layer(making, layer, &coactivation, err);
 out:
