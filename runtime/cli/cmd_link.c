@@ -205,6 +205,8 @@ static int do_steps(const struct link_options *options, struct link_result *resu
 		.label = "3/5 place",
 		.trace = scratch.files[SCRATCH_TRACE],
 		.method = ORDER_LINKED,
+		/* Tracing has taken hours: what there is is tried. */
+		.memory = UINT64_MAX,
 		.output = scratch.files[SCRATCH_PLACEMENT],
 		.threads = options->threads,
 	};

@@ -29,7 +29,9 @@ static int place(const struct place_step *step, bool json, struct error *err)
 
 int cmd_place(const struct command *command, int argc, char **argv)
 {
-	struct place_step step = { .label = "place", .gap = 16 };
+	struct place_step step = {
+		.label = "place", .gap = 16, .memory = PLACEMENT_DEFAULT_MEMORY,
+	};
 	const char *method = "linked";
 	bool json = false;
 	const struct option_spec specs[] = {
@@ -42,6 +44,7 @@ int cmd_place(const struct command *command, int argc, char **argv)
 		{ "gap", 0, OPTION_U32, &step.gap,
 		  "N: bundles read over in the second table (16)" },
 		{ "seed", 0, OPTION_U64, &step.seed, "S: of the random order (0)" },
+		{ "memory", 0, OPTION_BYTES, &step.memory, "BYTES: stay within this (2G)" },
 		{ "threads", 't', OPTION_U32, &step.threads, "N: threads (one per CPU)" },
 		{ "json", 0, OPTION_FLAG, &json, "print one JSON object" },
 	};

@@ -70,6 +70,11 @@ static int place(const struct place_step *step, const struct trace *trace,
 	ret = thread_pool_create(step->threads, &pool, err);
 	if (ret < 0)
 		return ret;
+	ret = placement_check_memory(trace, unseen, thread_pool_size(pool), step->memory, err);
+	if (ret < 0) {
+		thread_pool_destroy(pool);
+		return ret;
+	}
 	progress_begin(&bar, step->label);
 	ret = placement_make(trace, unseen, step->method, step->seed, step->gap, pool,
 			     &bar.progress, &placement, report, err);

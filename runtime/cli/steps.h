@@ -29,6 +29,7 @@ struct place_step {
 	enum order_method method;
 	uint64_t seed;
 	uint32_t gap; /* bundles */
+	uint64_t memory; /* bytes that the process may have */
 	const char *output;
 	uint32_t threads;
 };

@@ -45,8 +45,7 @@ struct placement_report {
 /*
  * Place every layer of a trace by `method`, from its seen chunks. With `report`,
  * all methods are also measured on the unseen chunks, or on all of `unseen`, if
- * that is not NULL. Peak memory is one layer's: 4 * n_neurons^2 bytes and the
- * bit matrix. The same arguments give the same placement, whatever the pool.
+ * that is not NULL. Peak memory is what placement_check_memory() finds. The same arguments give the same placement, whatever the pool.
  * The caller frees both results.
  */
 int placement_make(const struct trace *trace, const struct trace *unseen,
@@ -54,6 +53,17 @@ int placement_make(const struct trace *trace, const struct trace *unseen,
 		   struct thread_pool *pool, struct progress *progress,
 		   struct placement **placement, struct placement_report **report,
 		   struct error *err);
+
+/*
+ * -ENOMEM, with what is needed, when the process would then have more than `memory`
+ * bytes: what it has now, the counts of a layer (n_neurons^2 bytes, twice that from 65536
+ * tokens on) and a batch of tokens, or the unseen tokens' activity. The number of tokens
+ * to place from is in it only in this way.
+ */
+#define PLACEMENT_DEFAULT_MEMORY (UINT64_C(2) << 30)
+int placement_check_memory(const struct trace *trace, const struct trace *unseen,
+			   unsigned int n_threads, uint64_t memory, struct error *err);
+
 void placement_free(struct placement *placement);
 void placement_report_free(struct placement_report *report);
 
