@@ -102,6 +102,14 @@ endif
 # Its loops over all pairs are as fast as memory when they are made of vectors.
 $(BUILD)/runtime/placement/order_forest.o: CFLAGS += -O3
 
+# So are those that count pairs of neurons and search the counts.
+$(BUILD)/runtime/placement/count_kernel_%.o: CFLAGS += -O3
+$(BUILD)/runtime/placement/coactivation%.o $(BUILD)/runtime/placement/row_best.o: CFLAGS += -O3
+ifeq ($(MACHINE),x86_64)
+$(BUILD)/runtime/placement/count_kernel_avx2.o: CFLAGS += -mavx2
+$(BUILD)/runtime/placement/count_kernel_avx512.o: CFLAGS += -mavx512f -mavx512vpopcntdq
+endif
+
 # The same seed gives the same gates on every machine: no product is fused with its sum.
 $(BUILD)/runtime/synth/synth_gate.o: CFLAGS += -ffp-contract=off
 # Nor does what a cache has, and so an order, depend on it.
@@ -227,7 +235,7 @@ bench-half: all
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
-simulations := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/simulate_*.c)))
+simulations := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 $(simulations): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libruntime.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/amount.h"
 #include "base/bits.h"
 #include "placement/arrangement.h"
 #include "placement/coactivation.h"
@@ -400,6 +401,17 @@ static int link_missed(const struct activity *seen, const struct activity *misse
 		coactivation_friends(&counts, n_friends, pool, friends);
 	coactivation_free(&counts);
 	return ret;
+}
+
+uint64_t order_best_bytes(uint32_t n_neurons, uint64_t n_tokens)
+{
+	uint64_t set = bits_words(n_neurons) * sizeof(uint64_t);
+	uint64_t friends = (uint64_t)n_neurons * efforts[ORDER_BEST_EFFORTS - 1].friends *
+			   sizeof(uint32_t);
+
+	/* What is missed, and while its pairs are counted, or afterwards a part of it again. */
+	return amount_sum(amount_sum(amount_product(n_tokens, 2 * set), friends),
+			  coactivation_bytes(n_neurons, n_tokens));
 }
 
 int order_best(const struct activity *seen, const struct order_best_options *options,
