@@ -235,7 +235,8 @@ bench-half: all
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
-simulations := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
+simulations := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/bench/placement_gap.c \
+	tests/bench/path_search.c,$(sort $(wildcard tests/bench/*.c))))
 $(simulations): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libruntime.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 

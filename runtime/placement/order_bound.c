@@ -63,7 +63,8 @@ uint64_t order_path_weight(const struct coactivation *coactivation, const uint32
 	uint64_t weight = 0;
 
 	for (size_t slot = 0; slot + 1 < n; slot++)
-		weight += coactivation->pairs[slot_to_neuron[slot] * n + slot_to_neuron[slot + 1]];
+		weight += coactivation_pair(coactivation, slot_to_neuron[slot],
+					    slot_to_neuron[slot + 1]);
 	return weight;
 }
 

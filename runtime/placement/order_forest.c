@@ -13,9 +13,11 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A pool's thread takes so many rows at least. */
 #define ROWS_AT_A_TIME 16
+#define COUNTS_AT_A_TIME 512
 
 /* The room for pairs: 28 bytes for each. All of a layer of up to 129 neurons fit in. */
 #define PAIRS_PER_NEURON 64
@@ -37,19 +39,31 @@ struct forest_worth {
 	uint32_t pair; /* index */
 };
 
-static void find_friends(void *arg, size_t begin, size_t end)
+/* Counts of neuron i with j and the next ones, as many as fit, up to the last neuron. */
+static size_t load_counts(const struct coactivation *coactivation, size_t i, size_t j,
+			  uint32_t *counts)
 {
-	struct order_forest *forest = arg;
-	size_t n = forest->coactivation->n_neurons;
+	size_t at = coactivation_at(coactivation, (uint32_t)i) + j - i - 1;
+	size_t left = coactivation->n_neurons - j;
+	size_t n = left < COUNTS_AT_A_TIME ? left : COUNTS_AT_A_TIME;
 
-	for (size_t i = begin; i < end; i++) {
-		const uint32_t *row = forest->coactivation->pairs + i * n;
-		uint32_t most = 0;
+	if (coactivation->narrow)
+		for (size_t k = 0; k < n; k++)
+			counts[k] = coactivation->narrow[at + k];
+	else
+		memcpy(counts, coactivation->wide + at, n * sizeof(*counts));
+	return n;
+}
 
-		for (size_t j = 0; j < n; j++)
-			most = row[j] > most ? row[j] : most;
-		forest->friend[i] = most;
-	}
+/* Each neuron's greatest count. */
+static void find_friends(struct order_forest *forest)
+{
+	const struct coactivation *coactivation = forest->coactivation;
+
+	coactivation_friends(coactivation, 1, forest->pool, forest->friend);
+	for (uint32_t i = 0; i < coactivation->n_neurons; i++)
+		forest->friend[i] = forest->friend[i] == COACTIVATION_NO_FRIEND ? 0 :
+			coactivation_pair(coactivation, i, forest->friend[i]);
 }
 
 int order_forest_create(struct order_forest *forest, const struct coactivation *coactivation,
@@ -76,7 +90,7 @@ int order_forest_create(struct order_forest *forest, const struct coactivation *
 		order_forest_free(forest);
 		return error_no_memory(err, "a forest of neurons");
 	}
-	thread_pool_run(pool, n, ROWS_AT_A_TIME, find_friends, forest);
+	find_friends(forest);
 	for (size_t i = 0; i < n; i++) {
 		most = forest->friend[i] > most ? forest->friend[i] : most;
 		forest->floor[i] = INT32_MAX; /* above any price: nothing was read yet */
@@ -106,17 +120,20 @@ void order_forest_free(struct order_forest *forest)
 static void count_pairs(void *arg, size_t begin, size_t end)
 {
 	struct order_forest *forest = arg;
-	const size_t n = forest->coactivation->n_neurons;
+	const size_t neurons = forest->coactivation->n_neurons;
 	const int32_t *floor = forest->floor;
 	const unsigned int shift = forest->shift;
+	uint32_t counts[COUNTS_AT_A_TIME];
 
 	for (size_t i = begin; i < end; i++) {
-		const uint32_t *row = forest->coactivation->pairs + i * n;
 		const int32_t own = floor[i];
 		uint32_t count = 0;
 
-		for (size_t j = i + 1; j < n; j++)
-			count += (int32_t)(row[j] << shift) > own + floor[j];
+		for (size_t j = i + 1, n; j < neurons; j += n) {
+			n = load_counts(forest->coactivation, i, j, counts);
+			for (size_t k = 0; k < n; k++)
+				count += (int32_t)(counts[k] << shift) > own + floor[j + k];
+		}
 		forest->row_start[i] = count;
 	}
 }
@@ -124,17 +141,21 @@ static void count_pairs(void *arg, size_t begin, size_t end)
 static void take_pairs(void *arg, size_t begin, size_t end)
 {
 	struct order_forest *forest = arg;
-	const size_t n = forest->coactivation->n_neurons;
+	const size_t neurons = forest->coactivation->n_neurons;
+	uint32_t counts[COUNTS_AT_A_TIME];
 
 	for (size_t i = begin; i < end; i++) {
-		const uint32_t *row = forest->coactivation->pairs + i * n;
 		struct forest_pair *to = forest->pairs + forest->row_start[i];
 
-		for (size_t j = i + 1; j < n; j++) {
-			int32_t count = (int32_t)(row[j] << forest->shift);
+		for (size_t j = i + 1, n; j < neurons; j += n) {
+			n = load_counts(forest->coactivation, i, j, counts);
+			for (size_t k = 0; k < n; k++) {
+				int32_t count = (int32_t)(counts[k] << forest->shift);
 
-			if (count > forest->floor[i] + forest->floor[j])
-				*to++ = (struct forest_pair){ (uint32_t)i, (uint32_t)j, count };
+				if (count > forest->floor[i] + forest->floor[j + k])
+					*to++ = (struct forest_pair){ (uint32_t)i,
+								      (uint32_t)(j + k), count };
+			}
 		}
 	}
 }

@@ -48,7 +48,7 @@ static void fill_weights(const struct coactivation *coactivation, uint64_t *best
 
 				if (!(before >> i & 1))
 					continue;
-				weight = best[before * n + i] + coactivation->pairs[i * n + last];
+				weight = best[before * n + i] + coactivation_pair(coactivation, (uint32_t)i, (uint32_t)last);
 				most = weight > most ? weight : most;
 			}
 			best[set * n + last] = most;
@@ -74,7 +74,7 @@ static uint64_t trace_back(const struct coactivation *coactivation, const uint64
 				continue;
 			with = best[set * n + i];
 			if (slot + 1 < n)
-				with += coactivation->pairs[i * n + slot_to_neuron[slot + 1]];
+				with += coactivation_pair(coactivation, (uint32_t)i, slot_to_neuron[slot + 1]);
 			if (with >= most) {
 				most = with;
 				chosen = i;

@@ -14,7 +14,7 @@
 
 struct path {
 	long n;
-	const uint32_t *pairs;		/* (n, n) */
+	uint32_t *pairs;		/* (n, n) */
 	uint32_t *neuron;		/* (n), by slot */
 	uint32_t *slot;			/* (n), by neuron */
 	uint32_t (*friends)[N_FRIENDS]; /* (n), the best one first, itself where there is none */
@@ -152,15 +152,17 @@ void path_search_improve(const struct coactivation *coactivation, uint32_t *slot
 	const size_t n = coactivation->n_neurons;
 	struct path path = {
 		.n = (long)n,
-		.pairs = coactivation->pairs,
+		.pairs = malloc(n * n * sizeof(*path.pairs)),
 		.neuron = slot_to_neuron,
 		.slot = malloc(n * sizeof(*path.slot)),
 		.friends = malloc(n * sizeof(*path.friends)),
 	};
 	bool improved = true;
 
-	if (!path.slot || !path.friends)
+	if (!path.slot || !path.friends || !path.pairs)
 		abort();
+	for (uint32_t i = 0; i < n; i++)
+		coactivation_row(coactivation, i, path.pairs + i * n);
 	for (uint32_t slot = 0; slot < n; slot++)
 		path.slot[slot_to_neuron[slot]] = slot;
 	find_friends(&path);
@@ -170,6 +172,7 @@ void path_search_improve(const struct coactivation *coactivation, uint32_t *slot
 			while (improve_neuron(&path, neuron))
 				improved = true;
 	}
+	free(path.pairs);
 	free(path.slot);
 	free(path.friends);
 }

@@ -181,7 +181,6 @@ static struct coactivation draw_coactivation(struct random_state *random, uint32
 static void assert_plain_order(const struct coactivation *coactivation)
 {
 	uint32_t expected[MAX_NEURONS], order[MAX_NEURONS];
-	struct error err;
 
 	order_plainly(coactivation, expected);
 	make_order(ORDER_LINKED, coactivation, NULL, 0, order);

@@ -18,18 +18,19 @@ static struct coactivation make_counts(uint32_t n)
 	struct coactivation counts = {
 		.n_neurons = n,
 		.frequency = calloc(n, sizeof(uint32_t)),
-		.pairs = calloc((size_t)n * n, sizeof(uint32_t)),
+		.wide = calloc((size_t)n * n / 2 + 1, sizeof(uint32_t)),
 	};
 
 	assert_non_null(counts.frequency);
-	assert_non_null(counts.pairs);
+	assert_non_null(counts.wide);
 	return counts;
 }
 
 static void set_count(struct coactivation *counts, uint32_t i, uint32_t j, uint32_t count)
 {
-	counts->pairs[(size_t)i * counts->n_neurons + j] = count;
-	counts->pairs[(size_t)j * counts->n_neurons + i] = count;
+	uint32_t low = i < j ? i : j;
+
+	counts->wide[coactivation_at(counts, low) + (i < j ? j : i) - low - 1] = count;
 }
 
 static uint64_t bound_of(const struct coactivation *counts, uint64_t known, uint32_t rounds)
