@@ -27,7 +27,8 @@ struct outcome {
 };
 
 /* Place, by two threads. */
-static struct outcome place(const char *folder, const char *result, const char *memory)
+static struct outcome place(const char *folder, const char *result, const char *method,
+			    const char *memory)
 {
 	char *trace = path_in(folder, "a.trace"), *order = path_in(folder, result);
 	char *path = path_in(folder, "output");
@@ -43,8 +44,8 @@ static struct outcome place(const char *folder, const char *result, const char *
 	if (pid == 0) {
 		dup2(output, STDOUT_FILENO);
 		dup2(output, STDERR_FILENO);
-		execl(program, program, "place", trace, "-o", order, "-t", "2", "--memory", memory,
-		      NULL);
+		execl(program, program, "place", trace, "-o", order, "-t", "2", "--method", method,
+		      "--memory", memory, NULL);
 		_exit(99);
 	}
 	assert_int_equal(wait4(pid, &outcome.status, 0, &usage), pid);
@@ -69,9 +70,9 @@ static char *make_trace(void)
 }
 
 /* What the refusal of a tiny budget asks for. */
-static uint64_t least(const char *folder)
+static uint64_t least(const char *folder, const char *method)
 {
-	struct outcome outcome = place(folder, "none", "1");
+	struct outcome outcome = place(folder, "none", method, "1");
 	const char *least = strstr(outcome.output, " at least ");
 	unsigned long long bytes = 0;
 
@@ -83,31 +84,47 @@ static uint64_t least(const char *folder)
 	return bytes;
 }
 
-static void a_layer_need_not_fit(void **state)
+static void assert_stays_within(const char *folder, const char *method, uint64_t budget)
 {
-	char *folder = make_trace(), *result = path_in(folder, "a.placement");
-	uint64_t budget = least(folder);
+	char *result = path_in(folder, "a.placement");
 	struct outcome outcome;
 	char memory[32];
 
-	(void)state;
-	/* All of the layer's bits, without the tokens that are measured on. */
-	assert_true(budget < N_TOKENS / 10 * 9 * (uint64_t)bits_words(N_NEURONS) * 8);
 	snprintf(memory, sizeof(memory), "%llu", (unsigned long long)budget);
-	outcome = place(folder, "a.placement", memory);
+	outcome = place(folder, "a.placement", method, memory);
 	if (outcome.status)
 		fail_msg("status 0x%x: %s", (unsigned int)outcome.status, outcome.output);
-	assert_int_equal(access(result, F_OK), 0);
+	assert_int_equal(unlink(result), 0);
 #ifndef __SANITIZE_ADDRESS__
 	assert_in_range(outcome.peak_bytes, budget / 2, budget);
 #endif
 	free(outcome.output);
 	/* The resident bytes of a program's start vary by some pages. */
 	snprintf(memory, sizeof(memory), "%llu", (unsigned long long)(budget - (1 << 20)));
-	outcome = place(folder, "none", memory);
+	outcome = place(folder, "none", method, memory);
 	assert_int_equal(outcome.status, 1 << 8);
 	free(outcome.output);
 	free(result);
+}
+
+static void a_layer_need_not_fit(void **state)
+{
+	char *folder = make_trace();
+	uint64_t budget = least(folder, "linked");
+
+	(void)state;
+	/* All of the layer's bits, without the tokens that are measured on. */
+	assert_true(budget < N_TOKENS / 10 * 9 * (uint64_t)bits_words(N_NEURONS) * 8);
+	assert_stays_within(folder, "linked", budget);
+	remove_folder(folder);
+}
+
+static void a_search_stays_within(void **state)
+{
+	char *folder = make_trace();
+
+	(void)state;
+	assert_stays_within(folder, "best", least(folder, "best"));
 	remove_folder(folder);
 }
 
@@ -115,6 +132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_layer_need_not_fit),
+		cmocka_unit_test(a_search_stays_within),
 	};
 
 	return cmocka_run_group_tests_name("place_memory", tests, NULL, NULL);
