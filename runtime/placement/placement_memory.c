@@ -15,6 +15,9 @@
 #define PROGRAM_BYTES (UINT64_C(2) << 20)
 #define THREAD_BYTES (UINT64_C(128) << 10)
 
+/* By how much a program's first pages differ from one start to the next. */
+#define VARIATION_BYTES (UINT64_C(512) << 10)
+
 /* For each neuron: of the result, and of the search or a measurement. */
 #define RESULT_BYTES 12
 #define SEARCH_BYTES 64
@@ -72,6 +75,7 @@ int placement_check_memory(const struct trace *trace, const struct trace *unseen
 
 	if (bytes <= memory)
 		return 0;
+	bytes = amount_sum(bytes, VARIATION_BYTES);
 	return error_set(err, -ENOMEM,
 			 "placing layers of %u neurons from %llu tokens does not fit into %llu bytes "
 			 "of memory; at least %llu (%.1f MiB) are needed: %.1f for counts of pairs, "
