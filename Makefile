@@ -17,6 +17,8 @@
 # make bench-io        what a token's bundles cost, by each method: SHAPE=opt-1.3b, or demo;
 #                      DIR=... where model and trace are made (build/bench)
 # make bench-io-sizes  the same over bundles of several sizes: what linking gains by size
+# make bench-placing   how long counting pairs of neurons and linking them take, for all layers
+#                      of three shapes (some minutes)
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
@@ -229,6 +231,12 @@ bench-run-lengths: $(BUILD)/tests/bench/simulate_run_lengths
 	$< opt-6.7b 2000 300
 	$< llama-2-7b 1000 200
 
+# Documentation/placement.rst
+bench-placing: $(BUILD)/tests/bench/count_and_link
+	$< opt-350m 20000
+	$< opt-1.3b 20000
+	$< opt-6.7b 20000
+
 # Documentation/commands/load.rst: the tokens are the first of text that placing did not see.
 bench-links: $(BUILD)/tests/bench/simulate_links $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace
 	$< $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace 200
@@ -243,7 +251,7 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all bench-cache bench-device bench-fio bench-half bench-io bench-io-sizes bench-links \
-	bench-prefetch bench-run-lengths bpf check clean demo fuzz lint modules vmtest
+	bench-placing bench-prefetch bench-run-lengths bpf check clean demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))

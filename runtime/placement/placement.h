@@ -45,8 +45,8 @@ struct placement_report {
 /*
  * Place every layer of a trace by `method`, from its seen chunks. With `report`,
  * all methods are also measured on the unseen chunks, or on all of `unseen`, if
- * that is not NULL. Peak memory is what placement_check_memory() finds. The same arguments give the same placement, whatever the pool.
- * The caller frees both results.
+ * that is not NULL. Peak memory is what placement_check_memory() finds. The same
+ * arguments give the same placement, whatever the pool. The caller frees both results.
  */
 int placement_make(const struct trace *trace, const struct trace *unseen,
 		   enum order_method method, uint64_t seed, uint32_t gap,
