@@ -20,6 +20,8 @@
 # make bench-place     device time of a model's orders, by each method: SHAPE=opt-6.7b, or demo;
 #                      DIR=... where its trace is made (build/bench)
 # make bench-placement-gap  how far placement is from the best there is (half an hour)
+# make bench-placing   how long counting pairs of neurons and linking them take, for all layers
+#                      of three shapes (some minutes)
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
@@ -257,6 +259,11 @@ $(BUILD)/tests/bench/placement_gap: $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/benc
 bench-placement-gap: $(BUILD)/tests/bench/placement_gap $(BUILD)/demo/corpus.trace
 	$< $(BUILD)/demo/corpus.trace 10000
 
+bench-placing: $(BUILD)/tests/bench/count_and_link
+	$< opt-350m 20000
+	$< opt-1.3b 20000
+	$< opt-6.7b 20000
+
 # Documentation/commands/load.rst: the tokens are the first of text that placing did not see.
 bench-links: $(BUILD)/tests/bench/simulate_links $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace
 	$< $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace 200
@@ -274,8 +281,8 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all bench-cache bench-device bench-fio bench-half bench-io bench-io-sizes bench-links \
-	bench-place bench-placement-gap bench-prefetch bench-run-lengths bpf check clean demo fuzz \
-	lint modules vmtest
+	bench-place bench-placement-gap bench-placing bench-prefetch bench-run-lengths bpf check \
+	clean demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))

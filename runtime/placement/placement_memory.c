@@ -18,6 +18,8 @@
 
 /* Tokens that a search should have rows of, at least. */
 #define LEAST_ROW_TOKENS 1024
+/* By how much a program's first pages differ from one start to the next. */
+#define VARIATION_BYTES (UINT64_C(512) << 10)
 
 /* For each neuron: of the result, and of the search or a measurement. */
 #define RESULT_BYTES 12
@@ -98,6 +100,7 @@ int placement_check_memory(const struct trace *trace, struct placement_options *
 			options->best.memory = memory - need.counts - need.others - need.searching;
 		return 0;
 	}
+	bytes = amount_sum(bytes, VARIATION_BYTES);
 	return error_set(err, -ENOMEM,
 			 "placing layers of %u neurons from %llu tokens does not fit into %llu bytes "
 			 "of memory; at least %llu (%.1f MiB) are needed: %.1f for counts of pairs, "

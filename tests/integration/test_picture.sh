@@ -37,7 +37,7 @@ for n in 1 2; do
 	check "matrix $n is a PNG image" is_png "$work/$n.png"
 done
 check 'before and after differ' test "$(cmp "$work/1.png" "$work/2.png" | wc -l)" = 1
-check 'it is the middle layer' grep -q '>a.trace: layer 3 (of 0 to 5), linked<' "$work/p.svg"
+check 'it is the middle layer' grep -q '>a.trace: layer 3 (of 0 to 5), best<' "$work/p.svg"
 
 mkdir "$work/all"
 place --json --threads 1 --pictures "$work/all" --picture "$work/one.svg" --picture-layer 1 \

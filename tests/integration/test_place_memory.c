@@ -99,7 +99,7 @@ static void assert_stays_within(const char *folder, const char *method, uint64_t
 	assert_in_range(outcome.peak_bytes, budget / 2, budget);
 #endif
 	free(outcome.output);
-	/* The resident bytes of a program's start vary by some pages. */
+	/* What it asks for has some room for what a program's start varies by. */
 	snprintf(memory, sizeof(memory), "%llu", (unsigned long long)(budget - (1 << 20)));
 	outcome = place(folder, "none", method, memory);
 	assert_int_equal(outcome.status, 1 << 8);

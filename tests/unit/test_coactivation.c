@@ -87,6 +87,20 @@ static void several_batches_add_up(void **state)
 	activity_free(&activity);
 }
 
+/* A tile of rows is counted with some columns after the other. */
+static void a_large_layer_is_counted(void **state)
+{
+	struct activity activity = make_independent_activity(8, 1100, 70, 0.2);
+	struct thread_pool *pool;
+	struct error err;
+
+	(void)state;
+	assert_ok(thread_pool_create(3, &pool, &err), &err);
+	assert_counts(&activity, pool);
+	thread_pool_destroy(pool);
+	activity_free(&activity);
+}
+
 /* One token more than narrow counts are for, and a pair that fires for all of them. */
 static void counts_get_wider(void **state)
 {
@@ -299,6 +313,7 @@ static void friends_are_the_highest_counts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_large_layer_is_counted),
 		cmocka_unit_test(a_trace_is_counted_chunk_by_chunk),
 		cmocka_unit_test(both_ways_agree),
 		cmocka_unit_test(counts_are_exact),
