@@ -98,6 +98,65 @@ static uint64_t insertion(const uint8_t *restrict left, const uint8_t *restrict 
 	return sum;
 }
 
+/*
+ * left + right + step, less what the gap costs when nothing between is wanted: the least of
+ * that and io. In bytes that do not run over, since two rows fit one.
+ */
+static inline uint8_t reading_between(uint8_t left, uint8_t right, struct gap_cost cost)
+{
+	const uint8_t free = cost.io > cost.step ? (uint8_t)(cost.io - cost.step) : 0;
+	const uint8_t more = cost.step > cost.io ? (uint8_t)(cost.step - cost.io) : 0;
+	uint8_t gaps = (uint8_t)(left + right);
+
+	return (uint8_t)((gaps > free ? gaps - free : 0) + more);
+}
+
+static void reading(uint8_t *restrict cost_of, const uint8_t *restrict row,
+		    const uint8_t *restrict left, const uint8_t *restrict right,
+		    struct gap_cost cost, size_t n)
+{
+	for (size_t t = 0; t < n; t++) {
+		uint8_t between = reading_between(left[t], right[t], cost);
+
+		cost_of[t] = row[t] ? cost_of[t] : between;
+	}
+}
+
+static void cheaper(uint8_t *restrict row, const uint8_t *restrict left,
+		    const uint8_t *restrict right, const uint8_t *restrict paid,
+		    struct gap_cost cost, size_t n)
+{
+	const uint8_t io = cost.io;
+
+	for (size_t t = 0; t < n; t++)
+		row[t] = reading_between(left[t], right[t], cost) < paid[t] ? 0 : io;
+}
+
+static int64_t copy_gain(const uint8_t *restrict left, const uint8_t *restrict right,
+			 const uint8_t *restrict paid, struct gap_cost cost, size_t n)
+{
+	const uint8_t step = cost.step, io = cost.io;
+	int64_t sum = 0;
+
+	for (size_t begin = 0; begin < n; begin += LANES * ROUNDS) {
+		size_t stop = n - begin < LANES * ROUNDS ? n : begin + LANES * ROUNDS;
+		uint16_t saved[LANES] = { 0 }, grown[LANES] = { 0 };
+
+		for (size_t t = begin; t < stop; t += LANES)
+			for (size_t i = t; i < t + LANES; i++) {
+				uint8_t between = reading_between(left[i], right[i], cost);
+				uint8_t gap = least((uint8_t)(left[i] + right[i]), io);
+				uint8_t less = paid[i] > between ? (uint8_t)(paid[i] - between) : 0;
+
+				saved[i - t] = (uint16_t)(saved[i - t] + less);
+				grown[i - t] = (uint16_t)(grown[i - t] +
+							  least((uint8_t)(io - gap), step));
+			}
+		sum += (int64_t)sum_lanes(saved) - (int64_t)sum_lanes(grown);
+	}
+	return sum;
+}
+
 static uint64_t gaps_before(const uint8_t *restrict row, const uint8_t *restrict neighbour, size_t n)
 {
 	uint64_t sum = 0;
@@ -119,5 +178,8 @@ const struct gap_rows GAP_ROWS = {
 	.follow = follow,
 	.append = append,
 	.insertion = insertion,
+	.reading = reading,
+	.cheaper = cheaper,
+	.copy_gain = copy_gain,
 	.gaps_before = gaps_before,
 };

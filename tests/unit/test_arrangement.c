@@ -40,10 +40,10 @@ static uint64_t plain_cost(const struct activity *wanted, const uint32_t *slot_t
 static void assert_is_sound(const struct arrangement *arrangement, const struct activity *wanted)
 {
 	for (uint32_t slot = 0; slot < NEURONS; slot++)
-		assert_int_equal(arrangement->neuron_to_slot[arrangement->slot_to_neuron[slot]],
+		assert_int_equal(arrangement->bundle_to_slot[arrangement->slot_to_bundle[slot]],
 				 slot);
 	assert_int_equal(arrangement_cost(arrangement),
-			 plain_cost(wanted, arrangement->slot_to_neuron, arrangement->cost));
+			 plain_cost(wanted, arrangement->slot_to_bundle, arrangement->cost));
 }
 
 static void draw_move(struct random_state *random, struct arrangement_move *move)
@@ -82,8 +82,8 @@ static void move_about(struct random_state *random, double io_bundles, double sh
 
 	wanted = make_independent_activity(random_next(random), NEURONS, TOKENS, share);
 	random_permutation(random, order, NEURONS);
-	assert_int_equal(arrangement_create(&wanted, order, io_bundles, &arrangement, &err), 0);
-	assert_memory_equal(arrangement->slot_to_neuron, order, sizeof(order));
+	assert_int_equal(arrangement_create(&wanted, order, io_bundles, 0, &arrangement, &err), 0);
+	assert_memory_equal(arrangement->slot_to_bundle, order, sizeof(order));
 	assert_is_sound(arrangement, &wanted);
 	for (int i = 0; i < 300; i++) {
 		uint64_t before = arrangement_cost(arrangement);
@@ -133,8 +133,8 @@ static void costs_are_what_was_asked(void **state)
 		struct arrangement *arrangement;
 		double asked = io_bundles[i] < 127 ? io_bundles[i] : 127, is;
 
-		assert_int_equal(arrangement_create(&wanted, order, io_bundles[i], &arrangement,
-						    &err), 0);
+		assert_int_equal(arrangement_create(&wanted, order, io_bundles[i], 0,
+						    &arrangement, &err), 0);
 		is = (double)arrangement->cost.io / arrangement->cost.step;
 		assert_true(is > asked * 0.95 && is < asked * 1.05);
 		assert_true(arrangement->reach >= is && arrangement->reach < is + 1);

@@ -80,7 +80,7 @@ static bool is_wanted(const struct subject *subject, uint32_t token, uint32_t la
 static struct order_cost replay(struct subject *subject, const struct order_replay_options *options)
 {
 	const struct order_replay_model model = { subject->n_layers, subject->n_neurons,
-						  subject->frequency };
+						  subject->n_neurons, subject->frequency };
 	struct order_replay *replay;
 	struct order_cost cost;
 	struct error err;
@@ -318,7 +318,7 @@ static void two_tokens_by_hand(void **state)
 		.cost = { .a_us = 10, .b_us_per_mib = 640 }, /* 10 us for a bundle, too */
 		.bundle_bytes = 16384, .cache_ratio = 1, .max_tokens = 2,
 	};
-	const struct order_replay_model model = { 2, 8, NULL };
+	const struct order_replay_model model = { 2, 8, 8, NULL };
 	struct order_replay *replay;
 	struct order_cost cost;
 	struct error err;
@@ -358,7 +358,7 @@ static void long_runs_have_a_place(void **state)
 	struct order_replay_options options = {
 		.cost = DEVICE_COST_UFS4, .bundle_bytes = 16, .max_tokens = 1,
 	};
-	const struct order_replay_model model = { 1, N, NULL };
+	const struct order_replay_model model = { 1, N, N, NULL };
 	uint32_t *order = malloc(N * sizeof(*order));
 	uint64_t *fired = malloc(N / 8);
 	struct order_replay *replay;

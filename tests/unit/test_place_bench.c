@@ -89,7 +89,7 @@ static void assert_costs(const struct trace *measured, enum activity_part part,
 		struct order_cost cost;
 		struct error err;
 
-		assert_ok(order_costs(measured, part, &options->replay, bench->frequency, orders, 1,
+		assert_ok(order_costs(measured, part, &options->replay, bench->frequency, orders, NULL, 1,
 				      NULL, NULL, &cost, &err), &err);
 		assert_memory_equal(&cost, &bench->costs[method], sizeof(cost));
 		assert_true(cost.tokens > 0 && cost.device_us > 0);
