@@ -100,25 +100,37 @@ static uint64_t insertion(const uint8_t *restrict left, const uint8_t *restrict 
 
 /*
  * left + right + step, less what the gap costs when nothing between is wanted: the least of
- * that and io. In bytes that do not run over, since two rows fit one.
+ * that and io. That is max(gaps, io - step) - (io - step), in bytes that do not run over, since
+ * two rows fit one; `more` is there where a step is more than an I/O.
  */
-static inline uint8_t reading_between(uint8_t left, uint8_t right, struct gap_cost cost)
-{
-	const uint8_t free = cost.io > cost.step ? (uint8_t)(cost.io - cost.step) : 0;
-	const uint8_t more = cost.step > cost.io ? (uint8_t)(cost.step - cost.io) : 0;
-	uint8_t gaps = (uint8_t)(left + right);
+struct between {
+	uint8_t free, more;
+};
 
-	return (uint8_t)((gaps > free ? gaps - free : 0) + more);
+static inline struct between between_of(struct gap_cost cost)
+{
+	return cost.io > cost.step ? (struct between){ (uint8_t)(cost.io - cost.step), 0 } :
+				     (struct between){ 0, (uint8_t)(cost.step - cost.io) };
+}
+
+static inline uint8_t reading_between(uint8_t gaps, uint8_t free, uint8_t more)
+{
+	uint8_t most = gaps > free ? gaps : free;
+
+	return (uint8_t)(most - free + more);
 }
 
 static void reading(uint8_t *restrict cost_of, const uint8_t *restrict row,
 		    const uint8_t *restrict left, const uint8_t *restrict right,
 		    struct gap_cost cost, size_t n)
 {
-	for (size_t t = 0; t < n; t++) {
-		uint8_t between = reading_between(left[t], right[t], cost);
+	const struct between between = between_of(cost);
+	const uint8_t free = between.free, more = between.more;
 
-		cost_of[t] = row[t] ? cost_of[t] : between;
+	for (size_t t = 0; t < n; t++) {
+		uint8_t costs = reading_between((uint8_t)(left[t] + right[t]), free, more);
+
+		cost_of[t] = row[t] ? cost_of[t] : costs;
 	}
 }
 
@@ -126,35 +138,42 @@ static void cheaper(uint8_t *restrict row, const uint8_t *restrict left,
 		    const uint8_t *restrict right, const uint8_t *restrict paid,
 		    struct gap_cost cost, size_t n)
 {
-	const uint8_t io = cost.io;
+	const struct between between = between_of(cost);
+	const uint8_t free = between.free, more = between.more, io = cost.io;
 
-	for (size_t t = 0; t < n; t++)
-		row[t] = reading_between(left[t], right[t], cost) < paid[t] ? 0 : io;
+	for (size_t t = 0; t < n; t++) {
+		uint8_t costs = reading_between((uint8_t)(left[t] + right[t]), free, more);
+
+		row[t] = costs < paid[t] ? 0 : io;
+	}
 }
 
+/* By lanes, what a token saves is summed with what a gap grows less than by a step: both >= 0. */
 static int64_t copy_gain(const uint8_t *restrict left, const uint8_t *restrict right,
 			 const uint8_t *restrict paid, struct gap_cost cost, size_t n)
 {
-	const uint8_t step = cost.step, io = cost.io;
-	int64_t sum = 0;
+	const struct between between = between_of(cost);
+	const uint8_t free = between.free, more = between.more, step = cost.step, io = cost.io;
+	uint64_t sum = 0;
 
 	for (size_t begin = 0; begin < n; begin += LANES * ROUNDS) {
 		size_t stop = n - begin < LANES * ROUNDS ? n : begin + LANES * ROUNDS;
-		uint16_t saved[LANES] = { 0 }, grown[LANES] = { 0 };
+		uint16_t sums[LANES] = { 0 };
 
 		for (size_t t = begin; t < stop; t += LANES)
 			for (size_t i = t; i < t + LANES; i++) {
-				uint8_t between = reading_between(left[i], right[i], cost);
-				uint8_t gap = least((uint8_t)(left[i] + right[i]), io);
-				uint8_t less = paid[i] > between ? (uint8_t)(paid[i] - between) : 0;
+				uint8_t gaps = (uint8_t)(left[i] + right[i]);
+				uint8_t costs = reading_between(gaps, free, more);
+				uint8_t most = paid[i] > costs ? paid[i] : costs;
+				uint8_t grows = least((uint8_t)(io - least(gaps, io)), step);
+				uint8_t both = (uint8_t)((uint8_t)(most - costs) +
+							 (uint8_t)(step - grows));
 
-				saved[i - t] = (uint16_t)(saved[i - t] + less);
-				grown[i - t] = (uint16_t)(grown[i - t] +
-							  least((uint8_t)(io - gap), step));
+				sums[i - t] = (uint16_t)(sums[i - t] + both);
 			}
-		sum += (int64_t)sum_lanes(saved) - (int64_t)sum_lanes(grown);
+		sum += sum_lanes(sums);
 	}
-	return sum;
+	return (int64_t)sum - (int64_t)n * step;
 }
 
 static uint64_t gaps_before(const uint8_t *restrict row, const uint8_t *restrict neighbour, size_t n)
