@@ -9,8 +9,8 @@
 
 /* Once more after the first choice, and again if that has changed anything. */
 #define PASSES 2
-/* Slots: more than a layer has. */
-#define MAX_REACH (UINT32_C(1) << 30)
+/* Bundles: more costs as much as more than a layer has. */
+#define MAX_IO 4294967296.0
 
 /* A set of slots, and how far it matters where the next one is. */
 struct chosen_slots {
@@ -140,11 +140,12 @@ static bool choose_again(struct place_choice *choice, const struct places *place
 void place_choice_make(struct place_choice *choice, const struct places *places,
 		       const uint64_t *wanted, double io_bundles, uint64_t *set)
 {
+	const double io = io_bundles < MAX_IO ? io_bundles : MAX_IO;
 	const struct chosen_slots slots = {
 		.set = set,
 		.n = places->n_slots,
-		.io = io_bundles,
-		.reach = io_bundles < MAX_REACH ? (size_t)io_bundles + 1 : MAX_REACH,
+		.io = io,
+		.reach = (size_t)io + 1,
 	};
 	uint32_t several;
 
