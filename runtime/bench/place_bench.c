@@ -202,6 +202,20 @@ static void add_order(struct measured *measured, const uint32_t *order, uint32_t
 	measured->costs[measured->n++] = cost;
 }
 
+/* The tokens are gone through several times: how far that is, all in all. */
+struct pass_progress {
+	struct progress progress; /* first member */
+	struct progress *whole;
+	int pass, n_passes;
+};
+
+static void report_pass(struct progress *progress, double done, double total)
+{
+	const struct pass_progress *pass = (const struct pass_progress *)progress;
+
+	progress_report(pass->whole, pass->pass * total + done, pass->n_passes * total);
+}
+
 /* The costs of tokens; or of the prompt, when it is not negative. */
 static void list_orders(const struct place_bench_options *options, struct place_bench *bench,
 			int prompt, struct measured *measured)
@@ -249,10 +263,13 @@ int place_bench_measure(const struct place_bench_options *options, struct place_
 			struct progress *progress, struct error *err)
 {
 	int n_prompts = options->n_copies ? PLACE_BENCH_PROMPTS : 0;
+	struct pass_progress pass = {
+		.progress = { .report = report_pass }, .whole = progress, .n_passes = 1 + n_prompts,
+	};
 	double mark = clock_ms();
 
-	for (int prompt = -1; prompt < n_prompts; prompt++) {
-		int ret = measure(options, bench, prompt, progress, err);
+	for (; pass.pass < pass.n_passes; pass.pass++) {
+		int ret = measure(options, bench, pass.pass - 1, &pass.progress, err);
 
 		if (ret < 0)
 			return ret;

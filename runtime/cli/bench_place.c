@@ -408,6 +408,15 @@ static void show_orders(const struct options *options, const struct result *resu
 	}
 }
 
+/* "+1.5 %" more than something else, or nothing if that is not known. */
+static void show_more(double us, double than_us)
+{
+	if (than_us > 0)
+		printf(" %+7.1f %%", 100 * (us / than_us - 1));
+	else
+		printf(" %9s", "");
+}
+
 /* What copies cost: flash, choosing, and prompts, by the best order without any. */
 static void show_copies(const struct options *options, const struct result *result)
 {
@@ -415,22 +424,23 @@ static void show_copies(const struct options *options, const struct result *resu
 	struct row rows[MAX_ROWS];
 	size_t n = list_rows(options, result, rows);
 
-	printf("\n%-10s %9s %9s %9s", "copies", "flash", "vs best", "choice us");
+	printf("\n%-10s %9s %9s %9s", "", "flash", "vs best", "choice us");
 	for (int i = 0; i < PLACE_BENCH_PROMPTS; i++)
-		printf("  us, prompt of %-3u     ", place_bench_prompts[i]);
+		printf("   us, prompt of %3u", place_bench_prompts[i]);
 	printf("\n");
 	for (size_t i = 0; i < n; i++) {
 		uint64_t placed = rows[i].copies ? rows[i].copies->placed : 0;
 		char flash[HUMAN_SIZE];
 
-		printf("%-10s %9s %+7.1f %% %9.2f", rows[i].name,
-		       human_bytes(placed * options->bench.replay.bundle_bytes, flash),
-		       100 * (rows[i].cost->device_us / bench->costs[ORDER_BEST].device_us - 1),
-		       rows[i].cost->choice_us);
-		for (int k = 0; k < PLACE_BENCH_PROMPTS; k++)
-			printf("  %9.1f (%+6.1f %%)  ", rows[i].prompts->costs[k].device_us,
-			       100 * (rows[i].prompts->costs[k].device_us /
-				      bench->prompts[ORDER_BEST].costs[k].device_us - 1));
+		printf("%-10s %9s", rows[i].name,
+		       human_bytes(placed * options->bench.replay.bundle_bytes, flash));
+		show_more(rows[i].cost->device_us, bench->costs[ORDER_BEST].device_us);
+		printf(" %9.2f", rows[i].cost->choice_us);
+		for (int k = 0; k < PLACE_BENCH_PROMPTS; k++) {
+			printf(" %9.1f", rows[i].prompts->costs[k].device_us);
+			show_more(rows[i].prompts->costs[k].device_us,
+				  bench->prompts[ORDER_BEST].costs[k].device_us);
+		}
 		printf("\n");
 	}
 }
