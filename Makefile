@@ -19,6 +19,9 @@
 # make bench-io-sizes  the same over bundles of several sizes: what linking gains by size
 # make bench-place     device time of a model's orders, by each method: SHAPE=opt-6.7b, or demo;
 #                      DIR=... where its trace is made (build/bench)
+# make bench-placement-gap  how far placement is from the best there is (half an hour)
+# make bench-placing   how long counting pairs of neurons and linking them take, for all layers
+#                      of three shapes (some minutes)
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
@@ -96,6 +99,17 @@ ifeq ($(MACHINE),x86_64)
 $(BUILD)/runtime/placement/gap_rows_avx2.o: CFLAGS += -mavx2
 $(BUILD)/runtime/placement/gap_rows_avx512.o: CFLAGS += -mavx512f -mavx512vl -mavx512bw \
 	-mprefer-vector-width=512
+endif
+
+# Its loops over all pairs are as fast as memory when they are made of vectors.
+$(BUILD)/runtime/placement/order_forest.o: CFLAGS += -O3
+
+# So are those that count pairs of neurons and search the counts.
+$(BUILD)/runtime/placement/count_kernel_%.o: CFLAGS += -O3
+$(BUILD)/runtime/placement/coactivation%.o $(BUILD)/runtime/placement/row_best.o: CFLAGS += -O3
+ifeq ($(MACHINE),x86_64)
+$(BUILD)/runtime/placement/count_kernel_avx2.o: CFLAGS += -mavx2
+$(BUILD)/runtime/placement/count_kernel_avx512.o: CFLAGS += -mavx512f -mavx512vpopcntdq
 endif
 
 # The same seed gives the same gates on every machine: no product is fused with its sum.
@@ -223,7 +237,8 @@ bench-half: all
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
-simulations := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/simulate_*.c)))
+simulations := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/bench/placement_gap.c \
+	tests/bench/path_search.c,$(sort $(wildcard tests/bench/*.c))))
 $(simulations): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libruntime.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
@@ -236,15 +251,28 @@ bench-run-lengths: $(BUILD)/tests/bench/simulate_run_lengths
 	$< opt-6.7b 2000 300
 	$< llama-2-7b 1000 200
 
+# Documentation/placement.rst
+$(BUILD)/tests/bench/placement_gap: $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/bench/path_search.o \
+		$(BUILD)/libruntime.a
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+bench-placement-gap: $(BUILD)/tests/bench/placement_gap $(BUILD)/demo/corpus.trace
+	$< $(BUILD)/demo/corpus.trace 10000
+
+bench-placing: $(BUILD)/tests/bench/count_and_link
+	$< opt-350m 20000
+	$< opt-1.3b 20000
+	$< opt-6.7b 20000
+
 # Documentation/commands/load.rst: the tokens are the first of text that placing did not see.
 bench-links: $(BUILD)/tests/bench/simulate_links $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace
 	$< $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace 200
 
-$(BUILD)/demo/corpus.trace: $(BUILD)/demo/linked.gguf $(demo_texts) | $(BUILD)/colink
-	$(BUILD)/colink trace $< -o $@ $(demo_texts:%=--text %)
-
 $(BUILD)/demo/heldout.trace: $(BUILD)/demo/linked.gguf $(demo_model)/heldout.txt | $(BUILD)/colink
 	$(BUILD)/colink trace $< -o $@ --text $(demo_model)/heldout.txt
+
+$(BUILD)/demo/corpus.trace: $(BUILD)/demo/linked.gguf $(demo_texts) | $(BUILD)/colink
+	$(BUILD)/colink trace $< -o $@ $(demo_texts:%=--text %)
 
 lint:
 	tests/vm/lint $(KERNEL)
@@ -253,8 +281,10 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all bench-cache bench-device bench-fio bench-half bench-io bench-io-sizes bench-links \
-	bench-place bench-prefetch bench-run-lengths bpf check clean demo fuzz lint modules vmtest
+	bench-place bench-placement-gap bench-placing bench-prefetch bench-run-lengths bpf check \
+	clean demo fuzz lint modules vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))
--include $(addsuffix .d,$(unit_programs) $(integration_programs) $(simulations))
+-include $(addsuffix .d,$(unit_programs) $(integration_programs) $(simulations) \
+	$(addprefix $(BUILD)/tests/bench/,path_search placement_gap))

@@ -163,14 +163,18 @@ static int place_by(struct placing *placing, enum order_method method,
 static int place_layer(struct placing *placing, struct io_layout_inputs *layouts,
 		       struct error *err)
 {
-	int ret = activity_load(placing->trace, placing->layer, ACTIVITY_SEEN, &placing->seen, err);
+	int ret = activity_load_spread(placing->trace, placing->layer, ACTIVITY_SEEN,
+				       ORDER_BEST_MOST_TOKENS, &placing->seen, err);
 
 	if (ret < 0)
 		return ret;
-	ret = coactivation_count(&placing->seen, placing->pool, &placing->counts, err);
-	if (ret == 0)
-		ret = activity_load(placing->trace, placing->layer, ACTIVITY_UNSEEN,
-				    &placing->unseen, err);
+	ret = coactivation_count_trace(placing->trace, placing->layer, ACTIVITY_SEEN,
+				       placing->pool, &placing->counts, err);
+	if (ret < 0) {
+		activity_free(&placing->seen);
+		return ret;
+	}
+	ret = activity_load(placing->trace, placing->layer, ACTIVITY_UNSEEN, &placing->unseen, err);
 	for (int i = 0; ret == 0 && i < IO_LAYOUTS; i++)
 		ret = place_by(placing, order_of[i], &layouts[i], err);
 	activity_free(&placing->unseen);

@@ -26,16 +26,6 @@ static double lap(double *mark)
 	return seconds;
 }
 
-static uint64_t count_tokens(const struct trace *trace, enum activity_part part)
-{
-	uint64_t tokens = 0;
-
-	for (uint32_t chunk = 0; chunk < trace_chunks(trace); chunk++)
-		if (activity_part_has(part, trace, chunk))
-			tokens += trace_chunk_tokens(trace, chunk);
-	return tokens;
-}
-
 static int check(const struct place_bench_options *options, const struct place_bench *bench,
 		 struct error *err)
 {
@@ -167,10 +157,10 @@ int place_bench_search(const struct place_bench_options *options, struct place_b
 	int ret;
 
 	*bench = (struct place_bench){
-		.placed_tokens = count_tokens(options->trace, ACTIVITY_SEEN),
+		.placed_tokens = activity_tokens(options->trace, ACTIVITY_SEEN),
 		.unseen_tokens = options->unseen ?
 					 trace_tokens(options->unseen) :
-					 count_tokens(options->trace, ACTIVITY_UNSEEN),
+					 activity_tokens(options->trace, ACTIVITY_UNSEEN),
 	};
 	ret = check(options, bench, err);
 	if (ret == 0)

@@ -210,6 +210,8 @@ static int do_steps(const struct link_options *options, struct link_result *resu
 		.method = ORDER_BEST,
 		.effort = ORDER_BEST_DEFAULT_EFFORT,
 		.replay = step_place_replay(),
+		/* Tracing has taken hours: what there is is tried. */
+		.memory = UINT64_MAX,
 		.output = scratch.files[SCRATCH_PLACEMENT],
 		.threads = options->threads,
 	};

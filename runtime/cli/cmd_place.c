@@ -73,6 +73,7 @@ int cmd_place(const struct command *command, int argc, char **argv)
 {
 	struct place_step step = {
 		.label = "place", .measure_label = "measure", .gap = 16,
+		.memory = PLACEMENT_DEFAULT_MEMORY,
 		.effort = ORDER_BEST_DEFAULT_EFFORT, .stop = &stop,
 		.replay = step_place_replay(), .pictures.layer = PICTURE_LAYER_MIDDLE,
 	};
@@ -104,6 +105,7 @@ int cmd_place(const struct command *command, int argc, char **argv)
 		  "N: which one (the middle one)" },
 		{ "pictures", 0, OPTION_STRING, &step.pictures.folder,
 		  "DIR: draw every layer, as DIR/layer-NN.svg" },
+		{ "memory", 0, OPTION_BYTES, &step.memory, "BYTES: stay within this (2G)" },
 		{ "threads", 't', OPTION_U32, &step.threads, "N: threads (one per CPU)" },
 		{ "json", 0, OPTION_FLAG, &json, "print one JSON object" },
 	};

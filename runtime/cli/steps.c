@@ -59,8 +59,6 @@ int step_trace(const struct trace_step *step, struct record_result *result, stru
 	return ret;
 }
 
-/* Rows over tokens; counting pairs before takes more. */
-#define SEARCH_MEMORY (UINT64_C(1) << 30)
 /* Tokens are enough when they are many times what the cache remembers. */
 #define REPLAY_TOKENS 2000
 #define REPLAY_WARM_UP 100
@@ -92,7 +90,6 @@ static struct placement_options placement_options_of(const struct place_step *st
 			.io_bundles = order_replay_io_bundles(replay),
 			.cache_ratio = replay->cache_ratio,
 			.effort = step->effort,
-			.memory = SEARCH_MEMORY,
 			.stop = step->stop,
 		},
 		.gap = step->gap,
@@ -153,9 +150,14 @@ static int place(const struct place_step *step, const struct trace *trace,
 		ret = thread_pool_create(step->threads, &pool, err);
 	if (ret < 0)
 		return ret;
-	progress_begin(&bar, step->label);
 	options.unseen = unseen;
 	options.pool = pool;
+	ret = placement_check_memory(trace, &options, thread_pool_size(pool), step->memory, err);
+	if (ret < 0) {
+		thread_pool_destroy(pool);
+		return ret;
+	}
+	progress_begin(&bar, step->label);
 	options.progress = &bar.progress;
 	ret = placement_make(trace, &options, &placement, &report->placement, err);
 	progress_end(&bar, ret == 0);

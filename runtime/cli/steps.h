@@ -37,6 +37,7 @@ struct place_step {
 	uint32_t gap; /* bundles */
 	/* bundle_bytes of 0: as far as the trace tells. */
 	struct order_replay_options replay;
+	uint64_t memory; /* bytes that the process may have */
 	const char *output;
 	struct picture_step pictures; /* all zero: none */
 	uint32_t threads;

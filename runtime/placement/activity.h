@@ -21,12 +21,17 @@ enum activity_part {
 	ACTIVITY_ALL,
 };
 
-/* Do the tokens of a chunk belong to the part? */
+/* Do the tokens of a chunk belong to the part, and how many tokens does it have? */
 bool activity_part_has(enum activity_part part, const struct trace *trace, uint32_t chunk);
+uint64_t activity_tokens(const struct trace *trace, enum activity_part part);
 
-/* The caller calls activity_free(). */
+/* The whole part at once. The caller calls activity_free(). */
 int activity_load(const struct trace *trace, uint32_t layer, enum activity_part part,
 		  struct activity *activity, struct error *err);
+
+/* Only some chunks of it, evenly spread over the text, if it has more tokens than `most`. */
+int activity_load_spread(const struct trace *trace, uint32_t layer, enum activity_part part,
+			 uint64_t most, struct activity *activity, struct error *err);
 void activity_free(struct activity *activity);
 
 /* For how many tokens each neuron fired. (n_neurons), overwritten. */

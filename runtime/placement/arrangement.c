@@ -188,7 +188,8 @@ int arrangement_segment_create(const struct arrangement *arrangement, struct gap
 	segment->before = aligned_alloc(GAP_ROW_ALIGN, arrangement->n_tokens);
 	segment->behind = aligned_alloc(GAP_ROW_ALIGN, arrangement->n_tokens);
 	segment->any = aligned_alloc(GAP_ROW_ALIGN, arrangement->n_tokens);
-	if (segment->before && segment->behind && segment->any)
+	segment->scratch = aligned_alloc(GAP_ROW_ALIGN, arrangement->n_tokens);
+	if (segment->scratch && segment->before && segment->behind && segment->any)
 		return 0;
 	arrangement_segment_free(segment);
 	return error_no_memory(err, "neurons on the move");
@@ -199,6 +200,7 @@ void arrangement_segment_free(struct gap_segment *segment)
 	free(segment->before);
 	free(segment->behind);
 	free(segment->any);
+	free(segment->scratch);
 	segment->before = segment->behind = segment->any = NULL;
 }
 
@@ -236,6 +238,55 @@ uint64_t arrangement_insertion(const struct arrangement *arrangement,
 	return arrangement->rows->insertion(left_of(arrangement, move->slot),
 					    right_from(arrangement, move->slot), segment,
 					    move->reversed, arrangement->cost, begin, end);
+}
+
+bool arrangement_is_near(const struct arrangement *arrangement,
+			 const struct arrangement_move *move)
+{
+	uint64_t end = (uint64_t)move->first_slot + move->n_slots;
+
+	return move->n_slots && end <= arrangement->n_bundles &&
+	       move->slot <= arrangement->n_bundles &&
+	       (move->slot < move->first_slot || move->slot > end) &&
+	       !arrangement_can_move(arrangement, move);
+}
+
+/* Slots [from, to), one way or the other: what they cost, and the distance behind them. */
+static uint64_t pass_slots(const struct arrangement *arrangement, uint32_t from, uint32_t to,
+			   bool reversed, size_t begin, size_t end, uint8_t *distance)
+{
+	uint64_t cost = 0;
+
+	for (uint32_t i = 0; i < to - from; i++)
+		cost += arrangement->rows->pass(
+			distance, row_of(arrangement, arrangement->left,
+					 reversed ? to - 1 - i : from + i) + begin,
+			arrangement->cost, end - begin);
+	return cost;
+}
+
+int64_t arrangement_near_gain(const struct arrangement *arrangement,
+			      const struct arrangement_move *move, size_t begin, size_t end,
+			      uint8_t *scratch)
+{
+	uint32_t first = move->first_slot, behind = first + move->n_slots;
+	uint32_t from = move->slot < first ? move->slot : first;
+	uint32_t to = move->slot > behind ? move->slot : behind;
+	const uint8_t *right = right_from(arrangement, to) + begin;
+	uint64_t before, after = 0;
+
+	memcpy(scratch, left_of(arrangement, from) + begin, end - begin);
+	before = pass_slots(arrangement, from, to, false, begin, end, scratch);
+	before += arrangement->rows->junction(scratch, right, arrangement->cost, end - begin);
+	memcpy(scratch, left_of(arrangement, from) + begin, end - begin);
+	if (move->slot < first)
+		after += pass_slots(arrangement, first, behind, move->reversed, begin, end, scratch);
+	after += pass_slots(arrangement, move->slot < first ? from : behind,
+			    move->slot < first ? first : to, false, begin, end, scratch);
+	if (move->slot > behind)
+		after += pass_slots(arrangement, first, behind, move->reversed, begin, end, scratch);
+	after += arrangement->rows->junction(scratch, right, arrangement->cost, end - begin);
+	return (int64_t)(before - after);
 }
 
 static void reverse(uint32_t *slots, size_t n)

@@ -8,7 +8,8 @@
  * than another I/O, and an I/O otherwise. The cost of an order is the sum of these over all
  * tokens. In bundles, the first I/O of a token included.
  *
- * Moving a segment of neighbours changes that sum at three junctions only. For these it is
+ * Moving a segment of neighbours changes that sum at three junctions only; unless it goes no
+ * further than a gap reaches, when all between has to be gone through. For the junctions it is
  * enough to know how far, at every token, the nearest wanted bundle is to the left and to the
  * right: two rows of bytes for each bundle (gap_rows.h), which a move changes only as far as
  * a gap may reach.
@@ -48,7 +49,7 @@ struct arrangement {
 struct arrangement_move {
 	uint32_t first_slot;
 	uint32_t n_slots;
-	uint32_t slot; /* neither in the segment nor within `reach` of it */
+	uint32_t slot;
 	bool reversed;
 };
 
@@ -73,7 +74,7 @@ int arrangement_segment_create(const struct arrangement *arrangement, struct gap
 			       struct error *err);
 void arrangement_segment_free(struct gap_segment *segment);
 
-/* May the segment go there, and be judged by arrangement_insertion()? */
+/* Is the place outside of the segment and of `reach` to its sides: as by arrangement_insertion()? */
 bool arrangement_can_move(const struct arrangement *arrangement,
 			  const struct arrangement_move *move);
 
@@ -87,6 +88,18 @@ uint64_t arrangement_removal(const struct arrangement *arrangement,
 uint64_t arrangement_insertion(const struct arrangement *arrangement,
 			       const struct gap_segment *segment,
 			       const struct arrangement_move *move, size_t begin, size_t end);
+
+/* Is it outside of the segment, but within its reach? */
+bool arrangement_is_near(const struct arrangement *arrangement,
+			 const struct arrangement_move *move);
+
+/*
+ * What a near move gains of tokens [begin, end): all between is gone through, before and
+ * after. `scratch` is (n_tokens).
+ */
+int64_t arrangement_near_gain(const struct arrangement *arrangement,
+			      const struct arrangement_move *move, size_t begin, size_t end,
+			      uint8_t *scratch);
 
 void arrangement_apply(struct arrangement *arrangement, const struct arrangement_move *move);
 

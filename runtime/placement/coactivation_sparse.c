@@ -1,107 +1,122 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pairs counted one by one: a token with a fired neurons costs a * (a - 1) / 2
- * increments. They are done neuron by neuron, so that all increments of a while
- * go to one row of the matrix, which stays in the cache: for every token for
- * which the neuron fired, the rest of that token's list is walked.
+ * Pairs counted one by one, of the neurons that fire seldom: for every token for
+ * which the neuron fired, the rest of that token's list is walked. All increments
+ * of a while go to one row of counts, which stays in the cache; the lists do not,
+ * and are fetched ahead.
  */
-#include "placement/coactivation_count.h"
-
-#include <stdlib.h>
-
 #include "base/bits.h"
+#include "placement/coactivation_private.h"
 
-/* After the last neuron of each token's list. */
-#define END_OF_TOKEN UINT32_MAX
+#define CACHE_LINE 64
 
-struct sparse_count {
-	const struct coactivation_batch *batch;
-	uint32_t *lists; /* fired neurons of all tokens, ascending, END_OF_TOKEN after each */
-	/* Neuron i stands in `lists` at places[first[i]] .. places[first[i + 1] - 1]. */
-	uint32_t *places;
-	uint32_t *first; /* (n_neurons + 1) */
+/* Neurons of a list that come after a certain one. */
+struct span {
+	uint32_t begin, end;
 };
 
-static void fill_lists(struct sparse_count *count)
+struct sparse_scratch {
+	struct span spans[BATCH_TOKENS];
+};
+
+size_t sparse_scratch_bytes(void)
 {
-	const struct coactivation_batch *batch = count->batch;
-	size_t n = batch->n_neurons;
-	size_t words = bits_words(n);
-	uint32_t end = 0;
+	return sizeof(struct sparse_scratch);
+}
 
-	for (uint32_t t = 0; t < batch->n_tokens; t++) {
-		const uint64_t *fired = batch->fired + t * words;
+static void make_lists(void *arg, size_t begin, size_t end)
+{
+	const struct coactivation_batch *batch = arg;
+	size_t words = bits_words(batch->to->n_neurons);
 
-		for (size_t i = bits_next(fired, n, 0); i < n; i = bits_next(fired, n, i + 1)) {
-			count->places[count->first[i]++] = end;
-			count->lists[end++] = (uint32_t)i;
+	for (size_t t = begin; t < end; t++) {
+		uint32_t place = batch->places[t * words];
+
+		for (size_t word = 0; word < words; word++) {
+			batch->places[t * words + word] = place;
+			for (uint64_t rest = batch->fired[t * words + word]; rest; rest &= rest - 1)
+				batch->list[place++] =
+					(uint32_t)(word * 64 + __builtin_ctzll(rest));
 		}
-		count->lists[end++] = END_OF_TOKEN;
-	}
-	/* Filling moved each start to the start of the next neuron: move them back. */
-	for (size_t i = n; i > 0; i--)
-		count->first[i] = count->first[i - 1];
-	count->first[0] = 0;
-}
-
-static int make_lists(struct sparse_count *count, struct error *err)
-{
-	const struct coactivation_batch *batch = count->batch;
-	uint32_t n_fired = 0; /* below 2^30: batches and layers are small enough */
-
-	count->first = malloc((batch->n_neurons + 1) * sizeof(*count->first));
-	if (!count->first)
-		return error_no_memory(err, "counting pairs of neurons");
-	for (uint32_t i = 0; i < batch->n_neurons; i++) {
-		count->first[i] = n_fired;
-		n_fired += batch->frequency[i];
-	}
-	count->first[batch->n_neurons] = n_fired;
-	count->lists = malloc(((size_t)n_fired + batch->n_tokens) * sizeof(*count->lists));
-	count->places = malloc(((size_t)n_fired + 1) * sizeof(*count->places));
-	if (!count->lists || !count->places)
-		return error_no_memory(err, "counting pairs of neurons");
-	fill_lists(count);
-	return 0;
-}
-
-static void count_row(const struct sparse_count *count, uint32_t i)
-{
-	uint32_t *row = count->batch->pairs + (size_t)i * count->batch->n_neurons;
-
-	for (uint32_t k = count->first[i]; k < count->first[i + 1]; k++) {
-		const uint32_t *other = count->lists + count->places[k] + 1;
-
-		for (; *other != END_OF_TOKEN; other++)
-			row[*other]++;
 	}
 }
 
-static void count_steps(void *arg, size_t begin, size_t end)
+void sparse_prepare(struct coactivation_batch *batch)
 {
-	const struct sparse_count *count = arg;
-	uint32_t n = count->batch->n_neurons;
+	size_t words = bits_words(batch->to->n_neurons);
+	uint32_t place = 0;
 
-	for (size_t step = begin; step < end; step++) {
-		uint32_t i = (uint32_t)step;
-		uint32_t counterpart = triangle_counterpart(n, i);
+	for (size_t t = 0; t < batch->n_tokens; t++) {
+		batch->places[t * words] = place;
+		place += batch->token_fires[t];
+	}
+	batch->places[batch->n_tokens * words] = place;
+	thread_pool_run(batch->pool, batch->n_tokens, 64, make_lists, batch);
+}
 
-		count_row(count, i);
-		if (counterpart != i)
-			count_row(count, counterpart);
+static uint32_t find_spans(const struct coactivation_batch *batch, uint32_t neuron,
+			   struct span *spans)
+{
+	size_t words = bits_words(batch->to->n_neurons);
+	const uint64_t *tokens = batch->neurons + neuron * batch->n_words;
+	uint64_t up_to = ~UINT64_C(0) >> (63 - neuron % 64);
+	uint32_t n = 0;
+
+	for (size_t t = bits_next(tokens, batch->n_tokens, 0); t < batch->n_tokens;
+	     t = bits_next(tokens, batch->n_tokens, t + 1)) {
+		size_t at = t * words + neuron / 64;
+
+		spans[n].begin = batch->places[at] +
+				 (uint32_t)__builtin_popcountll(batch->fired[at] & up_to);
+		spans[n++].end = batch->places[(t + 1) * words];
+	}
+	return n;
+}
+
+static void fetch(const uint32_t *list, struct span span)
+{
+	for (uint32_t k = span.begin; k < span.end; k += CACHE_LINE / sizeof(*list))
+		__builtin_prefetch(list + k);
+}
+
+/* The count with neuron j is counts[row + j]. */
+static void add_narrow(uint16_t *counts, size_t row, const uint32_t *list, const struct span *spans,
+		       uint32_t n)
+{
+	for (uint32_t s = 0; s < n; s++) {
+		if (s + 1 < n)
+			fetch(list, spans[s + 1]);
+		for (uint32_t k = spans[s].begin; k < spans[s].end; k++)
+			counts[row + list[k]]++;
 	}
 }
 
-int coactivation_count_sparse(const struct coactivation_batch *batch, struct error *err)
+static void add_wide(uint32_t *counts, size_t row, const uint32_t *list, const struct span *spans,
+		     uint32_t n)
 {
-	struct sparse_count count = { .batch = batch };
-	int ret = make_lists(&count, err);
+	for (uint32_t s = 0; s < n; s++) {
+		if (s + 1 < n)
+			fetch(list, spans[s + 1]);
+		for (uint32_t k = spans[s].begin; k < spans[s].end; k++)
+			counts[row + list[k]]++;
+	}
+}
 
-	if (ret == 0)
-		thread_pool_run(batch->pool, triangle_steps(batch->n_neurons), 16, count_steps,
-				&count);
-	free(count.lists);
-	free(count.places);
-	free(count.first);
-	return ret;
+void sparse_count(const struct coactivation_batch *batch, size_t word, void *memory)
+{
+	struct sparse_scratch *scratch = memory;
+	uint32_t n = batch->to->n_neurons;
+
+	for (uint32_t i = (uint32_t)(word * 64); i < word * 64 + 64 && i < n; i++) {
+		size_t row = coactivation_at(batch->to, i) - i - 1;
+		uint32_t n_spans;
+
+		if (!batch->frequency[i] || batch->frequency[i] >= batch->dense_from)
+			continue;
+		n_spans = find_spans(batch, i, scratch->spans);
+		if (batch->to->narrow)
+			add_narrow(batch->to->narrow, row, batch->list, scratch->spans, n_spans);
+		else
+			add_wide(batch->to->wide, row, batch->list, scratch->spans, n_spans);
+	}
 }

@@ -28,6 +28,7 @@ struct gap_segment {
 	uint8_t *before; /* what the bundles before the first wanted one cost */
 	uint8_t *behind; /* and those behind the last */
 	uint8_t *any; /* 0xff where one is wanted at all, else 0: the other two say nothing */
+	uint8_t *scratch; /* for whatever is judged with it */
 	uint32_t n_slots;
 };
 
@@ -67,6 +68,15 @@ struct gap_rows {
 	/* What that is less, summed; minus how much gaps grow by one more bundle within them. */
 	int64_t (*copy_gain)(const uint8_t *left, const uint8_t *right, const uint8_t *reading,
 			     struct gap_cost cost, size_t n);
+
+	/*
+	 * Of tokens that want the bundle (`row` is 0): the gap before it, `distance`. Then distance
+	 * is that behind the bundle.
+	 */
+	uint64_t (*pass)(uint8_t *distance, const uint8_t *row, struct gap_cost cost, size_t n);
+
+	/* What the gaps between two places cost. */
+	uint64_t (*junction)(const uint8_t *left, const uint8_t *right, struct gap_cost cost, size_t n);
 
 	/* Of tokens that want the bundle (`row` is 0): the gap before it, by its neighbour's. */
 	uint64_t (*gaps_before)(const uint8_t *row, const uint8_t *neighbour, size_t n);

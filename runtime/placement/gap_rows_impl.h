@@ -192,6 +192,47 @@ static uint64_t gaps_before(const uint8_t *restrict row, const uint8_t *restrict
 	return sum;
 }
 
+static uint64_t pass(uint8_t *restrict distance, const uint8_t *restrict row, struct gap_cost cost,
+		     size_t n)
+{
+	const uint8_t step = cost.step, io = cost.io;
+	uint64_t sum = 0;
+
+	for (size_t begin = 0; begin < n; begin += LANES * ROUNDS) {
+		size_t stop = n - begin < LANES * ROUNDS ? n : begin + LANES * ROUNDS;
+		uint16_t sums[LANES] = { 0 };
+
+		for (size_t t = begin; t < stop; t += LANES)
+			for (size_t i = t; i < t + LANES; i++) {
+				uint8_t next = least((uint8_t)(distance[i] + step), io);
+
+				sums[i - t] = (uint16_t)(sums[i - t] + (row[i] ? 0 : distance[i]));
+				distance[i] = row[i] ? next : 0;
+			}
+		sum += sum_lanes(sums);
+	}
+	return sum;
+}
+
+static uint64_t junction(const uint8_t *restrict left, const uint8_t *restrict right,
+			 struct gap_cost cost, size_t n)
+{
+	const uint8_t io = cost.io;
+	uint64_t sum = 0;
+
+	for (size_t begin = 0; begin < n; begin += LANES * ROUNDS) {
+		size_t stop = n - begin < LANES * ROUNDS ? n : begin + LANES * ROUNDS;
+		uint16_t sums[LANES] = { 0 };
+
+		for (size_t t = begin; t < stop; t += LANES)
+			for (size_t i = t; i < t + LANES; i++)
+				sums[i - t] = (uint16_t)(sums[i - t] +
+							 least((uint8_t)(left[i] + right[i]), io));
+		sum += sum_lanes(sums);
+	}
+	return sum;
+}
+
 const struct gap_rows GAP_ROWS = {
 	.name = GAP_ROWS_NAME,
 	.follow = follow,
@@ -201,4 +242,6 @@ const struct gap_rows GAP_ROWS = {
 	.cheaper = cheaper,
 	.copy_gain = copy_gain,
 	.gaps_before = gaps_before,
+	.pass = pass,
+	.junction = junction,
 };

@@ -87,13 +87,14 @@ void order_strengths(const struct coactivation *coactivation, const uint32_t *sl
 	size_t n = coactivation->n_neurons;
 
 	for (size_t slot = 0; slot < n; slot++) {
-		size_t neuron = slot_to_neuron[slot];
+		uint32_t neuron = slot_to_neuron[slot];
 		uint32_t frequency = coactivation->frequency[neuron];
 
 		strength[slot] = 0;
 		if (slot + 1 < n && frequency)
 			strength[slot] =
-				(float)coactivation->pairs[neuron * n + slot_to_neuron[slot + 1]] /
+				(float)coactivation_pair(coactivation, neuron,
+							 slot_to_neuron[slot + 1]) /
 				(float)frequency;
 	}
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/amount.h"
 #include "base/bits.h"
 #include "placement/arrangement.h"
 #include "placement/coactivation.h"
@@ -25,6 +26,8 @@
 #include "placement/residency.h"
 
 #define BATCH 32
+/* Moves nearby take several times as long: not before all else stands, and of few neurons. */
+#define LONGEST_NEAR 2
 /* First a part of the tokens is asked, and the rest only of places that may be better. */
 #define PROBE_PART 8
 /* The search ends with a sweep that gains less than this part of the cost. */
@@ -62,6 +65,7 @@ struct search {
 	struct proposal proposals[BATCH];
 	struct gap_segment segments[BATCH];
 	uint32_t moves;
+	bool near; /* near moves are tried, too */
 };
 
 /* What the segment costs where it is: of the probed tokens, and of all. */
@@ -101,6 +105,23 @@ static int64_t measure_gain(const struct arrangement *arrangement,
 	return cost < removal->all ? (int64_t)(removal->all - cost) : 0;
 }
 
+/* Likewise, of a near move. */
+static int64_t measure_near_gain(const struct arrangement *arrangement,
+				 const struct gap_segment *segment,
+				 const struct arrangement_move *move,
+				 const struct removal *removal)
+{
+	size_t probed = probed_tokens(arrangement);
+	double chance = 2 * sqrt((double)removal->probed * arrangement->cost.io);
+	int64_t gain = arrangement_near_gain(arrangement, move, 0, probed, segment->scratch);
+
+	if ((double)gain < -chance)
+		return 0;
+	gain += arrangement_near_gain(arrangement, move, probed, arrangement->n_tokens,
+				      segment->scratch);
+	return gain > 0 ? gain : 0;
+}
+
 /* Before and behind a neuron, either way round. */
 static void try_beside(const struct search *search, const struct gap_segment *segment,
 		       const struct removal *removal, struct proposal *tried,
@@ -112,9 +133,15 @@ static void try_beside(const struct search *search, const struct gap_segment *se
 		tried->behind = way & 1;
 		tried->move.reversed = way & 2;
 		tried->move.slot = at + tried->behind;
-		if (!arrangement_can_move(search->arrangement, &tried->move))
+		if (arrangement_can_move(search->arrangement, &tried->move))
+			tried->gain = measure_gain(search->arrangement, segment, &tried->move,
+						   removal);
+		else if (search->near && tried->move.n_slots <= LONGEST_NEAR &&
+			 arrangement_is_near(search->arrangement, &tried->move))
+			tried->gain = measure_near_gain(search->arrangement, segment,
+							&tried->move, removal);
+		else
 			continue;
-		tried->gain = measure_gain(search->arrangement, segment, &tried->move, removal);
 		if (tried->gain > best->gain)
 			*best = *tried;
 	}
@@ -178,12 +205,14 @@ static int64_t still_gains(struct search *search, struct proposal *proposal,
 
 	move->first_slot = arrangement->bundle_to_slot[proposal->neuron];
 	move->slot = arrangement->bundle_to_slot[proposal->beside] + proposal->behind;
-	if (!arrangement_can_move(arrangement, move))
+	if (!arrangement_can_move(arrangement, move) && !arrangement_is_near(arrangement, move))
 		return 0;
 	segment->n_slots = 0;
 	for (uint32_t i = 0; i < move->n_slots; i++)
 		arrangement_append(arrangement, move->first_slot + i, segment);
 	removal = measure_removal(arrangement, segment, move->first_slot);
+	if (arrangement_is_near(arrangement, move))
+		return measure_near_gain(arrangement, segment, move, &removal);
 	return measure_gain(arrangement, segment, move, &removal);
 }
 
@@ -271,8 +300,10 @@ static void search_run(struct search *search, struct thread_pool *pool, const at
 
 	result->greedy_bundles = (double)cost / unit;
 	while (result->sweeps < search->effort->sweeps && !stopped(stop)) {
-		uint64_t gained = sweep(search, pool, stop);
+		uint64_t gained;
 
+		search->near = result->sweeps > 0;
+		gained = sweep(search, pool, stop);
 		cost -= gained;
 		result->sweeps++;
 		if (gained < cost / LEAST_GAIN)
@@ -400,6 +431,17 @@ static int link_missed(const struct activity *seen, const struct activity *misse
 		coactivation_friends(&counts, n_friends, pool, friends);
 	coactivation_free(&counts);
 	return ret;
+}
+
+uint64_t order_best_bytes(uint32_t n_neurons, uint64_t n_tokens)
+{
+	uint64_t set = bits_words(n_neurons) * sizeof(uint64_t);
+	uint64_t friends = (uint64_t)n_neurons * efforts[ORDER_BEST_EFFORTS - 1].friends *
+			   sizeof(uint32_t);
+
+	/* What is missed, and while its pairs are counted, or afterwards a part of it again. */
+	return amount_sum(amount_sum(amount_product(n_tokens, 2 * set), friends),
+			  coactivation_bytes(n_neurons, n_tokens));
 }
 
 int order_best(const struct activity *seen, const struct order_best_options *options,

@@ -19,12 +19,14 @@
 #define ORDER_BEST_EFFORTS 4 /* 0 to 3 */
 #define ORDER_BEST_DEFAULT_EFFORT 2
 #define ORDER_BEST_DEFAULT_CACHE_RATIO 0.05
+/* More do not make a better order, and their counts would take twice the memory. */
+#define ORDER_BEST_MOST_TOKENS 65535
 
 struct order_best_options {
 	double io_bundles; /* what an I/O costs, in bundles: a / (b * stride); above 0 */
 	double cache_ratio; /* share of the layer's bundles in DRAM, 0 to 1 */
 	uint32_t effort; /* 0: greedy linking only; each more takes about three times as long */
-	uint64_t memory; /* bytes for the search: it takes fewer tokens if all do not fit */
+	uint64_t memory; /* bytes for its rows: it goes by fewer tokens if all do not fit */
 	const atomic_bool *stop; /* when true: end now, with the best so far; NULL: never */
 };
 
@@ -36,6 +38,9 @@ struct order_best_result {
 	uint32_t moves;
 	uint32_t sweeps;
 };
+
+/* Bytes that order_best() takes besides `memory`, for so many tokens. */
+uint64_t order_best_bytes(uint32_t n_neurons, uint64_t n_tokens);
 
 /*
  * `seen` are tokens in the order of the text; slot_to_neuron is (n_neurons). The result is

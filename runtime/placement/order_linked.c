@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The greedy search of arXiv 2410.19274 section 4.2, exact and in bounded memory.
+ * The greedy search of arXiv 2410.19274 section 4.2, exact, without sorting pairs.
  *
- * A layer of 16384 neurons has 134 million pairs: sorting them all would take
- * more memory than counting them did. Instead the search goes in rounds. Only
- * the ends of paths can still be linked (a neuron without links is a path of
- * its own, with both ends in it), and only to ends of other paths; so a round
- * makes a histogram of the counts of just these pairs, picks the highest counts
- * whose pairs fit into the room, puts these pairs in order by counting sort, and
- * links. What a round leaves behind for good never becomes linkable again, so the
- * next round need not look at it: rounds get cheaper quickly. If the pairs of a
- * single count do not fit, they need no sorting either, as scanning the matrix
- * meets them in the order of their ties.
+ * A layer of 16384 neurons has 134 million pairs, of which hardly 16384 are linked.
+ * Each neuron offers the best pair that it can still be linked by, of its pairs with
+ * higher neurons, and the best of all offers is linked next. Offers are held in a heap.
+ *
+ * What can be linked only becomes less: a neuron with two links, or two neurons on one
+ * path, will never be linked again. So an offer that has become impossible needs to be
+ * looked at only when it comes to the top, where its neuron makes another, which cannot
+ * be better. That costs a pass over its row of counts; with measured activations it
+ * happens one or two times for each neuron.
  *
  * Each end knows the other end of its path, which answers what the paper asks of
  * a union-find: two ends are on one path exactly if each is the other's other end.
@@ -21,142 +20,125 @@
 
 #include "placement/order.h"
 #include "placement/order_private.h"
+#include "placement/row_best.h"
 
 #define NO_NEURON UINT32_MAX
 
-struct linker {
-	uint32_t n;
-	const uint32_t *pairs;	  /* (n, n) */
-	uint32_t (*linked_to)[2]; /* (n), NO_NEURON where there is no link */
-	uint32_t *other_end;	  /* (n), meaningful for ends of paths */
-	uint32_t *ends;		  /* ends of paths that fired at all, ascending */
-	uint32_t n_ends;
-	size_t *histogram;  /* by count: how many pairs have it */
-	uint32_t max_count; /* of a pair that can still be linked */
-	struct neuron_pair {
-		uint32_t low;
-		uint32_t high;
-	} * sorted; /* (room) */
-	size_t room;
+/* In the heap the highest count is first; of equal ones, the lower neuron's. */
+struct offer {
+	uint32_t count;
+	uint32_t neuron;
+	uint32_t other; /* higher than `neuron` */
 };
 
-static bool is_end(const struct linker *linker, uint32_t neuron)
-{
-	return linker->linked_to[neuron][1] == NO_NEURON;
-}
+struct linker {
+	uint32_t n;
+	const struct coactivation *coactivation;
+	uint32_t (*linked_to)[2]; /* (n), NO_NEURON where there is no link */
+	uint32_t *other_end;	  /* (n), meaningful for ends of paths */
+	uint16_t *open;		  /* (n), for row_best(): ends of paths that fired at all */
+	struct offer *heap;	  /* (n) */
+	uint32_t heap_length;
+};
 
 static void add_link(struct linker *linker, uint32_t from, uint32_t to)
 {
-	linker->linked_to[from][linker->linked_to[from][0] != NO_NEURON] = to;
-}
-
-static void link_if_possible(struct linker *linker, uint32_t low, uint32_t high)
-{
-	uint32_t low_end = linker->other_end[low];
-	uint32_t high_end = linker->other_end[high];
-
-	if (!is_end(linker, low) || !is_end(linker, high) || low_end == high)
-		return;
-	add_link(linker, low, high);
-	add_link(linker, high, low);
-	linker->other_end[low_end] = high_end;
-	linker->other_end[high_end] = low_end;
-}
-
-static void drop_inner_neurons(struct linker *linker)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < linker->n_ends; i++)
-		if (is_end(linker, linker->ends[i]))
-			linker->ends[kept++] = linker->ends[i];
-	linker->n_ends = kept;
-}
-
-/*
- * Pairs of ends of two paths, by count. The two ends of one path may have any
- * count, also one above max_count: they are counted like all others, which keeps
- * the inner loop short, and taken off again. Hence the histogram keeps its first size.
- */
-static void make_histogram(struct linker *linker)
-{
-	for (size_t count = 0; count <= linker->max_count; count++)
-		linker->histogram[count] = 0;
-	for (uint32_t i = 0; i < linker->n_ends; i++) {
-		uint32_t low = linker->ends[i];
-		const uint32_t *row = linker->pairs + (size_t)low * linker->n;
-
-		for (uint32_t j = i + 1; j < linker->n_ends; j++)
-			linker->histogram[row[linker->ends[j]]]++;
-		if (linker->other_end[low] > low)
-			linker->histogram[row[linker->other_end[low]]]--;
+	if (linker->linked_to[from][0] == NO_NEURON) {
+		linker->linked_to[from][0] = to;
+	} else {
+		linker->linked_to[from][1] = to;
+		linker->open[from] = ROW_CLOSED;
 	}
 }
 
-/* All pairs of one count: the scan meets the lower and then the higher index first. */
-static void link_count(struct linker *linker, uint32_t count)
+static bool can_be_linked(const struct linker *linker, uint32_t a, uint32_t b)
 {
-	for (uint32_t i = 0; i < linker->n_ends; i++) {
-		uint32_t low = linker->ends[i];
-		const uint32_t *row = linker->pairs + (size_t)low * linker->n;
-
-		for (uint32_t j = i + 1; j < linker->n_ends; j++)
-			if (row[linker->ends[j]] == count)
-				link_if_possible(linker, low, linker->ends[j]);
-	}
+	return linker->open[a] && linker->open[b] && linker->other_end[a] != b;
 }
 
-/* All pairs with counts from `lowest` up, of which there are `n_pairs`. */
-static void link_counts_from(struct linker *linker, uint32_t lowest, size_t n_pairs)
+static void add_links(struct linker *linker, uint32_t a, uint32_t b)
 {
-	size_t start = 0;
+	uint32_t a_end = linker->other_end[a];
+	uint32_t b_end = linker->other_end[b];
 
-	/* From here on the histogram says where the next pair of a count goes. */
-	for (uint32_t count = linker->max_count; count >= lowest; count--) {
-		size_t pairs_of_count = linker->histogram[count];
-
-		linker->histogram[count] = start;
-		start += pairs_of_count;
-	}
-	for (uint32_t i = 0; i < linker->n_ends; i++) {
-		uint32_t low = linker->ends[i];
-		const uint32_t *row = linker->pairs + (size_t)low * linker->n;
-
-		for (uint32_t j = i + 1; j < linker->n_ends; j++) {
-			uint32_t high = linker->ends[j];
-
-			if (row[high] >= lowest && high != linker->other_end[low])
-				linker->sorted[linker->histogram[row[high]]++] =
-					(struct neuron_pair){ low, high };
-		}
-	}
-	for (size_t p = 0; p < n_pairs; p++)
-		link_if_possible(linker, linker->sorted[p].low, linker->sorted[p].high);
+	add_link(linker, a, b);
+	add_link(linker, b, a);
+	linker->other_end[a_end] = b_end;
+	linker->other_end[b_end] = a_end;
 }
 
-/* The highest counts that fit, at least one; false when only zeros are left. */
-static bool link_round(struct linker *linker)
+static bool is_better(struct offer a, struct offer b)
 {
-	uint32_t lowest;
-	size_t n_pairs = 0;
+	return a.count > b.count || (a.count == b.count && a.neuron < b.neuron);
+}
 
-	drop_inner_neurons(linker);
-	make_histogram(linker);
-	while (linker->max_count && !linker->histogram[linker->max_count])
-		linker->max_count--;
-	if (!linker->max_count)
-		return false;
-	if (linker->histogram[linker->max_count] > linker->room) {
-		link_count(linker, linker->max_count);
-		linker->max_count--;
-		return true;
+/* `offer` in place of the one at `at`, which is not worse than it. */
+static void sink(struct linker *linker, uint32_t at, struct offer offer)
+{
+	for (;;) {
+		uint32_t child = 2 * at + 1;
+
+		if (child >= linker->heap_length)
+			break;
+		if (child + 1 < linker->heap_length &&
+		    is_better(linker->heap[child + 1], linker->heap[child]))
+			child++;
+		if (!is_better(linker->heap[child], offer))
+			break;
+		linker->heap[at] = linker->heap[child];
+		at = child;
 	}
-	for (lowest = linker->max_count + 1;
-	     lowest > 1 && linker->histogram[lowest - 1] <= linker->room - n_pairs; lowest--)
-		n_pairs += linker->histogram[lowest - 1];
-	link_counts_from(linker, lowest, n_pairs);
-	linker->max_count = lowest - 1;
-	return true;
+	linker->heap[at] = offer;
+}
+
+static void drop_best(struct linker *linker)
+{
+	linker->heap_length--;
+	if (linker->heap_length)
+		sink(linker, 0, linker->heap[linker->heap_length]);
+}
+
+/* The best that the neuron can be linked by now; a count of 0: nothing. */
+static struct offer make_offer(struct linker *linker, uint32_t neuron)
+{
+	struct offer offer = { .neuron = neuron };
+	uint32_t other_end = linker->other_end[neuron];
+	uint16_t kept = linker->open[other_end];
+
+	linker->open[other_end] = ROW_CLOSED;
+	offer.count = row_best(linker->coactivation, neuron, linker->open, &offer.other);
+	linker->open[other_end] = kept;
+	return offer;
+}
+
+/* Link the best of all offers, if that is still possible; its neuron makes another. */
+static void take_best(struct linker *linker)
+{
+	struct offer offer = linker->heap[0];
+
+	if (can_be_linked(linker, offer.neuron, offer.other))
+		add_links(linker, offer.neuron, offer.other);
+	offer.count = 0;
+	if (linker->open[offer.neuron])
+		offer = make_offer(linker, offer.neuron);
+	if (offer.count)
+		sink(linker, 0, offer);
+	else
+		drop_best(linker);
+}
+
+static void make_first_offers(struct linker *linker)
+{
+	for (uint32_t i = 0; i < linker->n; i++) {
+		struct offer offer = { 0 };
+
+		if (linker->open[i])
+			offer = make_offer(linker, i);
+		if (offer.count)
+			linker->heap[linker->heap_length++] = offer;
+	}
+	for (uint32_t at = linker->heap_length / 2; at-- > 0;)
+		sink(linker, at, linker->heap[at]);
 }
 
 /* The whole path of which `neuron` is a part, from its more frequent end (ties: lower index). */
@@ -220,27 +202,21 @@ static void linker_free(struct linker *linker)
 {
 	free(linker->linked_to);
 	free(linker->other_end);
-	free(linker->ends);
-	free(linker->histogram);
-	free(linker->sorted);
+	free(linker->open);
+	free(linker->heap);
 }
 
-static int linker_init(struct linker *linker, const struct coactivation *coactivation, size_t room,
+static int linker_init(struct linker *linker, const struct coactivation *coactivation,
 		       struct error *err)
 {
 	uint32_t n = coactivation->n_neurons;
 
-	*linker = (struct linker){ .n = n, .pairs = coactivation->pairs, .room = room };
-	for (uint32_t i = 0; i < n; i++)
-		if (coactivation->frequency[i] > linker->max_count)
-			linker->max_count = coactivation->frequency[i];
+	*linker = (struct linker){ .n = n, .coactivation = coactivation };
 	linker->linked_to = malloc(n * sizeof(*linker->linked_to));
 	linker->other_end = malloc(n * sizeof(*linker->other_end));
-	linker->ends = malloc(n * sizeof(*linker->ends));
-	linker->histogram = malloc(((size_t)linker->max_count + 1) * sizeof(*linker->histogram));
-	linker->sorted = malloc(room * sizeof(*linker->sorted));
-	if (!linker->linked_to || !linker->other_end || !linker->ends || !linker->histogram ||
-	    !linker->sorted) {
+	linker->open = malloc(n * sizeof(*linker->open));
+	linker->heap = malloc(n * sizeof(*linker->heap));
+	if (!linker->linked_to || !linker->other_end || !linker->open || !linker->heap) {
 		linker_free(linker);
 		return error_no_memory(err, "linking neurons");
 	}
@@ -248,33 +224,24 @@ static int linker_init(struct linker *linker, const struct coactivation *coactiv
 		linker->linked_to[i][0] = NO_NEURON;
 		linker->linked_to[i][1] = NO_NEURON;
 		linker->other_end[i] = i;
-		if (coactivation->frequency[i])
-			linker->ends[linker->n_ends++] = i;
+		linker->open[i] = coactivation->frequency[i] ? ROW_OPEN : ROW_CLOSED;
 	}
 	return 0;
-}
-
-int order_linked_in_room(const struct coactivation *coactivation, size_t room,
-			 uint32_t *slot_to_neuron, struct error *err)
-{
-	struct linker linker;
-	int ret;
-
-	ret = linker_init(&linker, coactivation, room, err);
-	if (ret < 0)
-		return ret;
-	while (link_round(&linker))
-		;
-	ret = join_paths(&linker, coactivation->frequency, slot_to_neuron, err);
-	linker_free(&linker);
-	return ret;
 }
 
 int order_linked(const struct coactivation *coactivation, uint32_t *slot_to_neuron,
 		 struct error *err)
 {
-	size_t n = coactivation->n_neurons;
+	struct linker linker;
+	int ret;
 
-	/* An eighth of the matrix of pairs, and not much for a small layer. */
-	return order_linked_in_room(coactivation, n * n / 16 + 4096, slot_to_neuron, err);
+	ret = linker_init(&linker, coactivation, err);
+	if (ret < 0)
+		return ret;
+	make_first_offers(&linker);
+	while (linker.heap_length)
+		take_best(&linker);
+	ret = join_paths(&linker, coactivation->frequency, slot_to_neuron, err);
+	linker_free(&linker);
+	return ret;
 }

@@ -103,7 +103,7 @@ struct making {
 };
 
 /* A layer is done in these steps, which take about as long as each other. */
-static const char *const step_names[] = { "reading", "counting", "searching", "measuring" };
+static const char *const step_names[] = { "counting", "searching", "measuring" };
 
 #define STEPS_PER_LAYER (sizeof(step_names) / sizeof(step_names[0]))
 
@@ -198,7 +198,7 @@ static int make_layer(const struct making *making, uint32_t layer, struct error 
 {
 	const struct placement_options *options = making->options;
 	struct activity seen = { 0 };
-	struct coactivation coactivation = { 0 };
+	struct coactivation coactivation;
 	struct order_input input = {
 		.coactivation = &coactivation,
 		.seed = options->seed + layer,
@@ -209,25 +209,26 @@ static int make_layer(const struct making *making, uint32_t layer, struct error 
 	int ret;
 
 	report_step(making, layer, 0);
-	ret = activity_load(making->trace, layer, ACTIVITY_SEEN, &seen, err);
+	ret = coactivation_count_trace(making->trace, layer, ACTIVITY_SEEN, options->pool,
+				       &coactivation, err);
 	if (ret < 0)
 		return ret;
+	if (options->method == ORDER_BEST)
+		ret = activity_load_spread(making->trace, layer, ACTIVITY_SEEN,
+					   ORDER_BEST_MOST_TOKENS, &seen, err);
 	report_step(making, layer, 1);
-	ret = coactivation_count(&seen, options->pool, &coactivation, err);
-	if (ret < 0)
-		goto out;
-	report_step(making, layer, 2);
-	ret = place_layer(making, layer, &input, err);
+	if (ret == 0)
+		ret = place_layer(making, layer, &input, err);
+	activity_free(&seen);
 	if (ret < 0)
 		goto out;
 	if (making->report) {
-		report_step(making, layer, 3);
+		report_step(making, layer, 2);
 		ret = make_orders(making, layer, &input, err);
 		if (ret == 0)
 			ret = measure_layer(making, layer, err);
 	}
 out:
-	activity_free(&seen);
 	coactivation_free(&coactivation);
 	return ret;
 }

@@ -62,8 +62,8 @@ struct placement_options {
 /*
  * Place every layer of a trace, from its seen chunks. With `report`, all methods up to the one
  * that was asked for, and all that need no long search, are also measured, on tokens that they
- * did not see. Peak memory is one layer's: 4 * n_neurons^2 bytes and the
- * bit matrix; and what is returned. The same arguments give the same placement, whatever the pool.
+ * did not see. Peak memory is what placement_check_memory() finds. The same arguments give the
+ * same placement, whatever the pool.
  * The caller frees both results.
  */
 int placement_make(const struct trace *trace, const struct placement_options *options,
@@ -73,6 +73,18 @@ int placement_make(const struct trace *trace, const struct placement_options *op
 /* -EINVAL for a trace to measure on that is of another model than that to place from. */
 int placement_check_unseen(const struct trace *trace, const struct trace *unseen,
 			   struct error *err);
+
+/*
+ * -ENOMEM, with what is needed, when the process would then have more than `memory`
+ * bytes: what it has now, the counts of a layer (n_neurons^2 bytes, twice that from 65536
+ * tokens on) and a batch of tokens, what a search takes, or the unseen tokens' activity. The
+ * number of tokens to place from is in it only in this way. What is left for the search's rows
+ * goes to best.memory.
+ */
+#define PLACEMENT_DEFAULT_MEMORY (UINT64_C(2) << 30)
+int placement_check_memory(const struct trace *trace, struct placement_options *options,
+			   unsigned int n_threads, uint64_t memory, struct error *err);
+
 void placement_free(struct placement *placement);
 void placement_report_free(struct placement_report *report);
 

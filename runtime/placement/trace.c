@@ -231,6 +231,19 @@ uint32_t trace_chunk_tokens(const struct trace *trace, uint32_t chunk)
 	return (uint32_t)chunk_tokens(trace, chunk);
 }
 
+uint64_t trace_largest_block(const struct trace *trace)
+{
+	uint64_t largest = 0;
+
+	for (uint32_t chunk = 0; chunk < trace->n_chunks; chunk++)
+		for (uint32_t layer = 0; layer < trace->shape.n_layers; layer++) {
+			uint64_t length = chunk_block(trace, chunk, layer).length;
+
+			largest = length > largest ? length : largest;
+		}
+	return largest;
+}
+
 /* False when there is no number, or not in its shortest form. */
 static bool read_leb128(const uint8_t **at, const uint8_t *end, uint32_t *value)
 {

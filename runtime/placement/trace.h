@@ -59,6 +59,9 @@ uint64_t trace_tokens(const struct trace *trace);
 uint32_t trace_chunks(const struct trace *trace);
 uint32_t trace_chunk_tokens(const struct trace *trace, uint32_t chunk);
 
+/* Bytes that trace_read_layer() allocates at most, beside its results. */
+uint64_t trace_largest_block(const struct trace *trace);
+
 /*
  * One layer's block of one chunk, checked against its checksum. Shapes as for
  * the writer; either output may be NULL. `inputs` must be NULL for a trace

@@ -18,7 +18,7 @@ holds() { jq -e "$1" "$2" >/dev/null || { echo "# not so: $1"; cat "$2"; return 
 check 'verify accepts the linked file' quietly verify "$linked"
 "$COLINK" info "$linked" --json >"$work/info.json"
 check 'info knows placement and predictor' holds '
-	.placement == "linked" and .predictor_rank == 64 and .layers == 6 and .ffn == 2048 and
+	.placement == "best" and .predictor_rank == 64 and .layers == 6 and .ffn == 2048 and
 	.bundle_bytes == 1024 and .alignment == 16384' "$work/info.json"
 
 # The steps one by one, on other numbers of threads, against the file that link made in one go.
@@ -41,6 +41,11 @@ check 'linked needs 25 % fewer reads than identity' \
 	holds "$reads \$r.linked <= 0.75 * \$r.identity" "$work/place.json"
 check 'linked needs 22 % fewer reads than frequency' \
 	holds "$reads \$r.linked <= 0.78 * \$r.frequency" "$work/place.json"
+times='(.results | map({key: .name, value: .device_us_per_token}) | from_entries) as $t |'
+check 'best costs a device 7 % less than linked' \
+	holds "$times \$t.best <= 0.93 * \$t.linked" "$work/place.json"
+check 'and 20 % less than frequency' \
+	holds "$times \$t.best <= 0.8 * \$t.frequency" "$work/place.json"
 check 'random order gains nothing' \
 	holds "$reads \$r.random >= 0.99 * \$r.identity" "$work/place.json"
 
@@ -59,14 +64,20 @@ check 'identity order computes the same' cmp "$work/identity.eval" "$work/linked
 check 'random order computes the same' cmp "$work/random.eval" "$work/linked.eval"
 check 'frequency order computes the same' cmp "$work/frequency.eval" "$work/linked.eval"
 
-# A trace of the linked file is the trace of the model: neurons, not slots, are recorded.
+# A trace of the linked file is the trace of the model: neurons, not slots, are recorded. In
+# another order of bundles sums are rounded otherwise: a few of the neurons that barely fire do not.
 check 'trace of the linked file' quietly trace "$linked" --text "$model/corpus/code.txt" \
 	-o "$work/of-linked"
 check 'trace of the model' quietly trace "$work/model.gguf" --text "$model/corpus/code.txt" \
 	-o "$work/of-model"
-quietly place "$work/of-linked" -o "$work/placement-of-linked"
-quietly place "$work/of-model" -o "$work/placement-of-model"
-check 'both place alike' cmp "$work/placement-of-linked" "$work/placement-of-model"
+for of in linked model; do
+	"$COLINK" place "$work/of-$of" --method linked -o "$work/of-$of.placement" --json \
+		2>/dev/null | jq '[.results[].layers[] | .reads_per_token, .wanted_per_token]' \
+		>"$work/of-$of.json"
+done
+check 'both place alike' \
+	jq -en --slurpfile a "$work/of-linked.json" --slurpfile b "$work/of-model.json" \
+	'[$a[0], $b[0]] | transpose | length == 48 and all(.[0] / .[1] > 0.9999 and .[0] / .[1] < 1.0001)'
 
 # Interrupted: nothing is left behind, neither under the final name nor beside it.
 interrupted() {

@@ -74,9 +74,25 @@ static int64_t foretold(const struct arrangement *arrangement, const struct arra
 	return gain;
 }
 
+/* The same of a near move. */
+static int64_t foretold_near(const struct arrangement *arrangement,
+			     const struct arrangement_move *move)
+{
+	struct gap_segment segment;
+	struct error err;
+	int64_t gain = 0;
+
+	assert_int_equal(arrangement_segment_create(arrangement, &segment, &err), 0);
+	for (size_t begin = 0, end = 64; begin < arrangement->n_tokens;
+	     begin = end, end = arrangement->n_tokens)
+		gain += arrangement_near_gain(arrangement, move, begin, end, segment.scratch);
+	arrangement_segment_free(&segment);
+	return gain;
+}
+
 static void move_about(struct random_state *random, double io_bundles, double share)
 {
-	uint32_t order[NEURONS], moved = 0;
+	uint32_t order[NEURONS], moved = 0, moved_near = 0;
 	struct arrangement *arrangement;
 	struct activity wanted;
 	struct error err;
@@ -92,15 +108,22 @@ static void move_about(struct random_state *random, double io_bundles, double sh
 		int64_t gain;
 
 		draw_move(random, &move);
-		if (!arrangement_can_move(arrangement, &move))
+		if (i % 2) /* beside the segment, where few are by chance */
+			move.slot = move.first_slot + (uint32_t)(random_next(random) % 16) - 5;
+		if (arrangement_can_move(arrangement, &move)) {
+			gain = foretold(arrangement, &move);
+			moved++;
+		} else if (arrangement_is_near(arrangement, &move)) {
+			gain = foretold_near(arrangement, &move);
+			moved_near++;
+		} else {
 			continue;
-		gain = foretold(arrangement, &move);
+		}
 		arrangement_apply(arrangement, &move);
 		assert_is_sound(arrangement, &wanted);
 		assert_int_equal((int64_t)before - gain, (int64_t)arrangement_cost(arrangement));
-		moved++;
 	}
-	assert_true(moved > 50);
+	assert_true(moved > 50 && moved_near > 10);
 	arrangement_free(arrangement);
 	activity_free(&wanted);
 }

@@ -119,6 +119,35 @@ static void copies(const struct gap_rows *rows, struct gap_cost cost, struct ran
 	free(read);
 }
 
+static void passes(const struct gap_rows *rows, struct gap_cost cost, struct random_state *random)
+{
+	uint8_t *row = random_row(random, cost), *distance = random_row(random, cost);
+	uint8_t *right = random_row(random, cost), *was = random_row(random, cost);
+	uint64_t sum = 0;
+
+	memset(distance, cost.io, TOKENS / 2);
+	memset(right, cost.io, TOKENS / 3);
+	memcpy(was, distance, TOKENS);
+	for (size_t t = 0; t < TOKENS; t++)
+		sum += at_most(distance[t] + right[t], cost.io);
+	assert_int_equal(rows->junction(distance, right, cost, TOKENS), sum);
+	sum = 0;
+	for (size_t t = 0; t < TOKENS; t++)
+		sum += row[t] ? 0 : distance[t];
+	assert_int_equal(rows->pass(distance, row, cost, TOKENS), sum);
+	for (size_t t = 0; t < TOKENS; t++)
+		assert_int_equal(distance[t], row[t] ? at_most(was[t] + cost.step, cost.io) : 0);
+	/* The largest sums that there can be. */
+	memset(distance, cost.io, TOKENS);
+	memset(row, 0, TOKENS);
+	assert_int_equal(rows->junction(distance, row, cost, TOKENS), (uint64_t)TOKENS * cost.io);
+	assert_int_equal(rows->pass(distance, row, cost, TOKENS), (uint64_t)TOKENS * cost.io);
+	free(row);
+	free(distance);
+	free(right);
+	free(was);
+}
+
 /* Segments of 1 to 5 slots: each slot's wanting is kept, and gone through plainly. */
 static void inserts(const struct gap_rows *rows, struct gap_cost cost, struct random_state *random)
 {
@@ -185,6 +214,7 @@ static void all_as_plain_loops(void **state)
 		for (size_t c = 0; c < sizeof(costs) / sizeof(costs[0]); c++) {
 			follows(rows, costs[c], &random);
 			sums_gaps(rows, costs[c], &random);
+			passes(rows, costs[c], &random);
 			inserts(rows, costs[c], &random);
 			copies(rows, costs[c], &random);
 		}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The greedy search gives the very order of a plain implementation (sort all
- * pairs, union-find) on many small layers, however little it may sort at a time.
+ * pairs, union-find) on many small layers: with ties, with all counts different, with some neurons that fire
+ * with all others, and with more tokens than narrow counts are for.
  */
 #include "helpers/activity.h"
 #include "helpers/test.h"
@@ -12,9 +13,9 @@
 
 #include "base/random.h"
 #include "placement/order.h"
-#include "placement/order_private.h"
+#include "placement/coactivation_private.h"
 
-#define MAX_NEURONS 48
+#define MAX_NEURONS 150
 
 struct plain_pair {
 	uint32_t count;
@@ -58,10 +59,10 @@ static void link_plainly(struct plain *plain, const struct coactivation *coactiv
 	for (uint32_t i = 0; i < n; i++) {
 		plain->parent[i] = i;
 		for (uint32_t j = i + 1; j < n; j++)
-			if (coactivation->pairs[(size_t)i * n + j])
-				pairs[n_pairs++] =
-					(struct plain_pair){ coactivation->pairs[(size_t)i * n + j],
-							     i, j };
+			if (coactivation_pair(coactivation, i, j))
+				pairs[n_pairs++] = (struct plain_pair){
+					coactivation_pair(coactivation, i, j), i, j
+				};
 	}
 	qsort(pairs, n_pairs, sizeof(pairs[0]), compare_pairs);
 	for (size_t p = 0; p < n_pairs; p++) {
@@ -121,72 +122,125 @@ static void order_plainly(const struct coactivation *coactivation, uint32_t *ord
 	}
 }
 
-/* Few tokens or few values make ties, many make an order of its own. */
-static void fill_randomly(struct random_state *random, struct coactivation *coactivation)
+static void set_pair(struct coactivation *coactivation, uint32_t low, uint32_t high, uint32_t count)
 {
-	uint32_t n = 1 + (uint32_t)random_below(random, MAX_NEURONS);
-	uint32_t values = 1 + (uint32_t)random_below(random, random_below(random, 2) ? 5 : 3000);
+	size_t at = coactivation_at(coactivation, low) + high - low - 1;
 
-	coactivation->n_neurons = n;
-	coactivation->n_tokens = values;
+	if (coactivation->narrow)
+		coactivation->narrow[at] = (uint16_t)count;
+	else
+		coactivation->wide[at] = count;
+}
+
+enum kind {
+	TIES, /* few values */
+	DIFFERENT, /* hardly any value twice */
+	HEAVY_TAILED, /* frequencies fall as 1 / rank, counts are what chance would make them */
+	KINDS,
+};
+
+static uint32_t draw_frequency(struct random_state *random, enum kind kind, uint32_t n_tokens)
+{
+	if (kind == TIES)
+		return (uint32_t)random_below(random, 5);
+	if (kind == DIFFERENT)
+		return (uint32_t)random_below(random, (uint64_t)n_tokens + 1);
+	return n_tokens / (1 + (uint32_t)random_below(random, 200));
+}
+
+static uint32_t draw_count(struct random_state *random, enum kind kind, uint32_t n_tokens,
+			   uint32_t a, uint32_t b)
+{
+	uint32_t most = a < b ? a : b;
+	uint64_t by_chance = (uint64_t)a * b / n_tokens;
+
+	if (kind != HEAVY_TAILED)
+		return (uint32_t)random_below(random, (uint64_t)most + 1);
+	by_chance += random_below(random, 3);
+	return by_chance < most ? (uint32_t)by_chance : most;
+}
+
+/* The caller calls coactivation_free(). */
+static struct coactivation draw_coactivation(struct random_state *random, uint32_t n,
+					     enum kind kind, uint32_t n_tokens)
+{
+	struct coactivation coactivation;
+	struct error err;
+
+	assert_ok(coactivation_create(n, n_tokens, &coactivation, &err), &err);
 	for (uint32_t i = 0; i < n; i++)
-		coactivation->frequency[i] = (uint32_t)random_below(random, values + 1);
-	for (uint32_t i = 0; i < n; i++) {
-		coactivation->pairs[i * n + i] = 0;
-		for (uint32_t j = i + 1; j < n; j++) {
-			uint32_t most = coactivation->frequency[i] < coactivation->frequency[j]
-						? coactivation->frequency[i]
-						: coactivation->frequency[j];
-			uint32_t count = (uint32_t)random_below(random, most + 1);
+		coactivation.frequency[i] = draw_frequency(random, kind, n_tokens);
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t j = i + 1; j < n; j++)
+			set_pair(&coactivation, i, j,
+				 draw_count(random, kind, n_tokens, coactivation.frequency[i],
+					    coactivation.frequency[j]));
+	return coactivation;
+}
 
-			coactivation->pairs[i * n + j] = count;
-			coactivation->pairs[j * n + i] = count;
-		}
-	}
+static void assert_plain_order(const struct coactivation *coactivation)
+{
+	uint32_t expected[MAX_NEURONS], order[MAX_NEURONS];
+
+	order_plainly(coactivation, expected);
+	make_order(ORDER_LINKED, coactivation, NULL, 0, order);
+	assert_memory_equal(order, expected, coactivation->n_neurons * sizeof(*order));
 }
 
 static void linked_is_the_plain_search(void **state)
 {
-	uint32_t frequency[MAX_NEURONS], pairs[MAX_NEURONS * MAX_NEURONS];
-	struct coactivation coactivation = { .frequency = frequency, .pairs = pairs };
+	static const uint32_t n_tokens[] = { 3000, UINT16_MAX, UINT16_MAX + 1, 3000000 };
 	struct random_state random;
-	struct error err;
 
 	(void)state;
 	random_seed(&random, 11);
-	for (int round = 0; round < 1000; round++) {
-		const size_t rooms[] = { 1, 2, 1 + random_below(&random, 100), 4000 };
-		uint32_t expected[MAX_NEURONS], order[MAX_NEURONS];
+	for (int round = 0; round < 3000; round++) {
+		uint32_t most = round % 10 ? 48 : MAX_NEURONS;
+		uint32_t n = 1 + (uint32_t)random_below(&random, most);
+		struct coactivation coactivation = draw_coactivation(
+			&random, n, (enum kind)(round % KINDS), n_tokens[round % 4]);
 
-		fill_randomly(&random, &coactivation);
-		order_plainly(&coactivation, expected);
-		for (int r = 0; r < 4; r++) {
-			assert_ok(order_linked_in_room(&coactivation, rooms[r], order, &err), &err);
-			assert_memory_equal(order, expected,
-					    coactivation.n_neurons * sizeof(*order));
-		}
-		make_order(ORDER_LINKED, &coactivation, NULL, 0, order);
-		assert_memory_equal(order, expected, coactivation.n_neurons * sizeof(*order));
+		assert_plain_order(&coactivation);
+		coactivation_free(&coactivation);
+	}
+}
+
+/* Real counts, of neurons that fire together in clusters and of such that do not. */
+static void linked_is_the_plain_search_on_counts(void **state)
+{
+	(void)state;
+	for (uint32_t seed = 0; seed < 60; seed++) {
+		struct activity activity = make_clustered_activity(seed, MAX_NEURONS - seed, 400,
+								   1 + seed % 7, 0.06);
+		struct coactivation coactivation;
+		struct error err;
+
+		assert_ok(coactivation_count(&activity, NULL, &coactivation, &err), &err);
+		assert_plain_order(&coactivation);
+		coactivation_free(&coactivation);
+		activity_free(&activity);
 	}
 }
 
 static void linked_by_hand(void **state)
 {
 	/* 1-3 (9) and 1-4 (8) link; 3-4 (7) would close a ring, 1-2 (6) be a third link. */
-	uint32_t frequency[] = { 20, 9, 6, 15, 8, 0 };
-	uint32_t pairs[36] = { 0 };
-	struct coactivation coactivation = { 6, 20, frequency, pairs };
+	static const uint32_t frequency[] = { 20, 9, 6, 15, 8, 0 };
 	const uint32_t expected[] = { 0, 3, 1, 4, 2, 5 };
+	struct coactivation coactivation;
 	uint32_t order[6];
 	struct error err;
 
 	(void)state;
-	pairs[1 * 6 + 3] = pairs[3 * 6 + 1] = 9;
-	pairs[1 * 6 + 4] = pairs[4 * 6 + 1] = 8;
-	pairs[3 * 6 + 4] = pairs[4 * 6 + 3] = 7;
-	pairs[1 * 6 + 2] = pairs[2 * 6 + 1] = 6;
+	assert_ok(coactivation_create(6, 20, &coactivation, &err), &err);
+	memcpy(coactivation.frequency, frequency, sizeof(frequency));
+	set_pair(&coactivation, 1, 3, 9);
+	set_pair(&coactivation, 1, 4, 8);
+	set_pair(&coactivation, 3, 4, 7);
+	set_pair(&coactivation, 1, 2, 6);
 	assert_ok(order_linked(&coactivation, order, &err), &err);
 	assert_memory_equal(order, expected, sizeof(order));
+	coactivation_free(&coactivation);
 }
 
 /* On a layer too large for the plain search. */
@@ -220,7 +274,7 @@ static void frequency_breaks_ties_by_index(void **state)
 {
 	uint32_t frequency[] = { 3, 0, 7, 3, 7, 0, 9 };
 	const uint32_t expected[] = { 6, 2, 4, 0, 3, 1, 5 };
-	struct coactivation coactivation = { 7, 9, frequency, NULL };
+	const struct coactivation coactivation = { .n_neurons = 7, .frequency = frequency };
 	uint32_t order[7];
 
 	(void)state;
@@ -273,6 +327,7 @@ int main(void)
 		cmocka_unit_test(frequency_breaks_ties_by_index),
 		cmocka_unit_test(linked_by_hand),
 		cmocka_unit_test(linked_is_the_plain_search),
+		cmocka_unit_test(linked_is_the_plain_search_on_counts),
 		cmocka_unit_test(names_are_known),
 		cmocka_unit_test(strengths_are_conditional_probabilities),
 	};

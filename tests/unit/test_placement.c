@@ -257,9 +257,9 @@ static void variants(void **state)
 	assert_int_equal(report->n_tokens, 0);
 	assert_true(total_reads(report, ORDER_LINKED) == 0);
 	assert_true(watcher.calls > N_LAYERS && watcher.done == watcher.total);
-	assert_string_equal(watcher.doing, "layer 0: reading, layer 0: counting, "
+	assert_string_equal(watcher.doing, "layer 0: counting, "
 					   "layer 0: searching, layer 0: measuring, "
-					   "layer 1: reading, layer 1: counting, "
+					   "layer 1: counting, "
 					   "layer 1: searching, layer 1: measuring, ");
 	placement_report_free(report);
 	placement_free(placement);
