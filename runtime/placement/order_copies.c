@@ -6,8 +6,11 @@
  * are asked again, by all threads, and those placed that are still as good as what the rest had
  * when it was last asked. The result does not depend on the number of threads.
  *
- * Until then a token that a new copy does not help reads what it read. After each stage of some
+ * A token that a new copy does not help goes on reading what it read. After each stage of some
  * copies all tokens choose anew, as they will in use (placement/place_choice.h).
+ *
+ * Copies are placed one at a time: neurons that gain only if several of them stand together
+ * elsewhere, too, are not found.
  */
 #include "placement/order_copies.h"
 
@@ -328,7 +331,7 @@ static int copy_in_stages(struct copying *copying, struct thread_pool *pool,
 	struct arrangement *arrangement = copying->arrangement;
 	uint32_t stage = (copying->missed->n_neurons + STAGE_PART - 1) / STAGE_PART;
 
-	while (arrangement->n_bundles < arrangement->capacity && !stopped(stop)) {
+	while (arrangement->n_bundles < arrangement->capacity) {
 		uint32_t left = arrangement->capacity - arrangement->n_bundles;
 		uint32_t before = arrangement->n_bundles;
 		int ret;
