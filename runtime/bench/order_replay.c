@@ -81,8 +81,8 @@ static int number_bundles(struct order_replay *replay, const uint32_t *slot_to_n
 		if (neuron == PLACES_NO_NEURON)
 			continue;
 		if (neuron >= replay->n_neurons)
-			return error_set(err, -EINVAL, "slot %u is said to have neuron %u of %u", slot,
-					 neuron, replay->n_neurons);
+			return error_set(err, -EINVAL, "slot %u is said to have neuron %u of %u",
+					 slot, neuron, replay->n_neurons);
 		if (bundle_of[neuron] == UINT32_MAX) {
 			if (frequency)
 				by_bundle[n_bundles] = frequency[neuron];

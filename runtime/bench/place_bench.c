@@ -32,8 +32,8 @@ static int check(const struct place_bench_options *options, const struct place_b
 	for (uint32_t i = 0; i < options->n_copies; i++)
 		if (!(options->copies[i] > 0 && options->copies[i] <= 1))
 			return error_set(err, -EINVAL,
-					 "copies of a share of %g of the neurons: has to be above 0 and "
-					 "up to 1", options->copies[i]);
+					 "copies of a share of %g of the neurons: has to be above "
+					 "0 and up to 1", options->copies[i]);
 	if (options->n_copies && !options->methods[ORDER_BEST])
 		return error_set(err, -EINVAL, "copies are placed from the method best only");
 	if (options->unseen)

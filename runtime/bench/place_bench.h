@@ -65,7 +65,8 @@ struct place_bench {
 
 /*
  * Read, count and search, layer by layer. -EINVAL for a trace that has no tokens to measure on,
- * or one to measure on of another model, or shares that cannot be. Takes the memory of one layer's pairs of neurons.
+ * or one to measure on of another model, or shares of copies that cannot be. Takes the memory
+ * of one layer's pairs of neurons.
  * Progress counts layers. The caller calls place_bench_free() after 0.
  */
 int place_bench_search(const struct place_bench_options *options, struct place_bench *bench,

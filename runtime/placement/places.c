@@ -13,8 +13,8 @@ static int count(const uint32_t *slot_to_neuron, struct places *places, struct e
 		if (neuron == PLACES_NO_NEURON)
 			continue;
 		if (neuron >= places->n_neurons)
-			return error_set(err, -EINVAL, "slot %u is said to have neuron %u of %u", slot,
-					 neuron, places->n_neurons);
+			return error_set(err, -EINVAL, "slot %u is said to have neuron %u of %u",
+					 slot, neuron, places->n_neurons);
 		places->first[neuron + 1]++;
 	}
 	for (uint32_t neuron = 0; neuron < places->n_neurons; neuron++)
