@@ -150,11 +150,14 @@ static int replay_chunk(struct costing *costing, uint32_t chunk, struct error *e
 
 int order_costs(const struct trace *trace, enum activity_part part,
 		const struct order_replay_options *options, const float *frequency,
-		const uint32_t *const *slot_to_neuron, size_t n, struct thread_pool *pool,
+		const uint32_t *const *slot_to_neuron, const uint32_t *n_slots, size_t n,
+		struct thread_pool *pool,
 		struct progress *progress, struct order_cost *costs, struct error *err)
 {
 	const struct trace_shape *shape = trace_get_shape(trace);
-	const struct order_replay_model model = { shape->n_layers, shape->n_neurons, frequency };
+	struct order_replay_model model = {
+		.n_layers = shape->n_layers, .n_neurons = shape->n_neurons, .frequency = frequency,
+	};
 	struct costing costing = {
 		.trace = trace, .part = part, .options = *options, .n_layers = shape->n_layers,
 		.words = bits_words(shape->n_neurons), .n_orders = n, .pool = pool,
@@ -166,9 +169,11 @@ int order_costs(const struct trace *trace, enum activity_part part,
 	costing.options.max_tokens = tokens;
 	if (costing.options.warm_up > tokens / WARM_UP_PART)
 		costing.options.warm_up = tokens / WARM_UP_PART;
-	for (size_t i = 0; ret == 0 && i < n; i++)
+	for (size_t i = 0; ret == 0 && i < n; i++) {
+		model.n_slots = n_slots ? n_slots[i] : shape->n_neurons;
 		ret = order_replay_create(&costing.options, &model, slot_to_neuron[i],
 					  &costing.orders[i].replay, err);
+	}
 	for (uint32_t chunk = 0; ret == 0 && chunk < trace_chunks(trace); chunk++)
 		if (activity_part_has(part, trace, chunk))
 			ret = replay_chunk(&costing, chunk, err);

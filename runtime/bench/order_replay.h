@@ -6,6 +6,10 @@
  *
  * This is the measure by which orders are compared. Runs and gaps are in it as the planner
  * collapses them, and so is what the cache has anyway.
+ *
+ * Neurons may have several places (placement/places.h): what the cache does not have is read
+ * from those that are chosen (placement/place_choice.h), and is cached once, whichever place it
+ * came from.
  */
 #ifndef COLINK_BENCH_ORDER_REPLAY_H
 #define COLINK_BENCH_ORDER_REPLAY_H
@@ -24,11 +28,16 @@ struct order_replay_options {
 	double cache_ratio; /* share of all bundles that is cached, 0 to 1 */
 	uint32_t warm_up; /* first tokens, which fill the cache and do not count */
 	uint32_t max_tokens; /* that there may be, the first ones included */
+	/*
+	 * Above 1: so many tokens are a prompt, and what any of them wants is read at once.
+	 * Figures are per prompt, and a last one that is not whole does not count.
+	 */
+	uint32_t prompt_tokens;
 };
 
 /* Figures per token, of all layers together, over the tokens that count. */
 struct order_cost {
-	uint32_t tokens; /* that count; with 0 all others are 0 */
+	uint32_t tokens; /* that count, or prompts; with 0 all others are 0 */
 	double device_us; /* mean */
 	double device_us_median;
 	double device_us_p99;
@@ -42,12 +51,14 @@ struct order_cost {
 	double runs;
 	double run_length; /* bundles per run; a mean */
 	double runs_by_length[ORDER_REPLAY_LENGTHS]; /* [i]: runs of 2^i to 2^(i+1) - 1 bundles */
+	double choice_us; /* time that choosing places took here; 0 without copies */
 };
 
 /* The model whose neurons are in some order. */
 struct order_replay_model {
 	uint32_t n_layers;
 	uint32_t n_neurons; /* per layer */
+	uint32_t n_slots; /* per layer: as many, or more */
 	const float *frequency; /* (n_layers, n_neurons): share of tokens each fires for, or NULL */
 };
 
@@ -60,9 +71,10 @@ int order_replay_check(const struct order_replay_options *options, struct error 
 double order_replay_io_bundles(const struct order_replay_options *options);
 
 /*
- * Begin with an empty cache. slot_to_neuron is (n_layers, n_neurons), a permutation in each
- * layer. Nothing of the arguments is needed after the call. Options have been checked. Fails
- * with -ENOMEM, or -EOVERFLOW for more bundles than a cache can number. The caller calls
+ * Begin with an empty cache. slot_to_neuron is (n_layers, n_slots): a permutation in each
+ * layer, or with copies, and PLACES_NO_NEURON at the end. Nothing of the arguments is needed
+ * after the call. Options have been checked. Fails with -ENOMEM, -EINVAL if a neuron has no
+ * place, or -EOVERFLOW for more bundles than a cache can number. The caller calls
  * order_replay_free(), which takes NULL. Several replays may go on at once, each on one thread.
  */
 int order_replay_create(const struct order_replay_options *options,

@@ -9,10 +9,13 @@
 #include "placement/activity.h"
 #include "placement/coactivation.h"
 #include "placement/order_best.h"
+#include "placement/order_copies.h"
 #include "placement/placement.h"
 
 /* Rows over tokens; counting pairs before takes more. */
 #define SEARCH_MEMORY (UINT64_C(1) << 30)
+
+const uint32_t place_bench_prompts[PLACE_BENCH_PROMPTS] = { 32, 256 };
 
 /* Seconds since the mark, which moves on. */
 static double lap(double *mark)
@@ -26,6 +29,13 @@ static double lap(double *mark)
 static int check(const struct place_bench_options *options, const struct place_bench *bench,
 		 struct error *err)
 {
+	for (uint32_t i = 0; i < options->n_copies; i++)
+		if (!(options->copies[i] > 0 && options->copies[i] <= 1))
+			return error_set(err, -EINVAL,
+					 "copies of a share of %g of the neurons: has to be above "
+					 "0 and up to 1", options->copies[i]);
+	if (options->n_copies && !options->methods[ORDER_BEST])
+		return error_set(err, -EINVAL, "copies are placed from the method best only");
 	if (options->unseen)
 		return placement_check_unseen(options->trace, options->unseen, err);
 	if (!bench->unseen_tokens)
@@ -33,6 +43,12 @@ static int check(const struct place_bench_options *options, const struct place_b
 				 "the trace is too short to place on a part and measure on another: "
 				 "it has one chunk of tokens");
 	return 0;
+}
+
+/* Per layer. */
+static uint32_t copies_of(const struct place_bench_options *options, uint32_t i)
+{
+	return (uint32_t)(options->copies[i] * trace_get_shape(options->trace)->n_neurons);
 }
 
 static int allocate(const struct place_bench_options *options, struct place_bench *bench,
@@ -50,6 +66,38 @@ static int allocate(const struct place_bench_options *options, struct place_benc
 		bench->orders[method] = calloc(n, sizeof(*bench->orders[method]));
 		if (!bench->orders[method])
 			return error_no_memory(err, "orders of neurons");
+	}
+	for (uint32_t i = 0; i < options->n_copies; i++) {
+		struct place_bench_copies *copies = &bench->copies[i];
+
+		copies->n_slots = shape->n_neurons + copies_of(options, i);
+		copies->order = calloc((size_t)shape->n_layers * copies->n_slots,
+				       sizeof(*copies->order));
+		if (!copies->order)
+			return error_no_memory(err, "orders of neurons with copies");
+	}
+	return 0;
+}
+
+/* Of a layer, from its order by ORDER_BEST. */
+static int search_copies(const struct place_bench_options *options, uint32_t layer,
+			 const struct activity *seen, const struct order_best_options *best,
+			 struct place_bench *bench, struct error *err)
+{
+	const uint32_t *order = bench->orders[ORDER_BEST] + (size_t)layer * seen->n_neurons;
+	double mark = clock_ms();
+
+	for (uint32_t i = 0; i < options->n_copies; i++) {
+		struct place_bench_copies *copies = &bench->copies[i];
+		struct order_copies_result result;
+		int ret;
+
+		ret = order_copies(seen, order, best, copies_of(options, i), options->pool,
+				   copies->order + (size_t)layer * copies->n_slots, &result, err);
+		if (ret < 0)
+			return ret;
+		copies->placed += result.copies;
+		copies->search_s += lap(&mark);
 	}
 	return 0;
 }
@@ -94,6 +142,8 @@ static int search_layer(const struct place_bench_options *options, uint32_t laye
 		ret = order_make(method, &input, bench->orders[method] + first, err);
 		bench->search_s[method] += lap(&mark);
 	}
+	if (ret == 0)
+		ret = search_copies(options, layer, &seen, &best, bench, err);
 out:
 	activity_free(&seen);
 	coactivation_free(&coactivation);
@@ -126,28 +176,95 @@ int place_bench_search(const struct place_bench_options *options, struct place_b
 	return ret;
 }
 
+/* All orders, by one replay of the tokens. */
+struct measured {
+	const uint32_t *orders[ORDER_METHODS + PLACE_BENCH_COPIES];
+	uint32_t n_slots[ORDER_METHODS + PLACE_BENCH_COPIES];
+	struct order_cost *costs[ORDER_METHODS + PLACE_BENCH_COPIES]; /* where they belong */
+	size_t n;
+};
+
+static void add_order(struct measured *measured, const uint32_t *order, uint32_t n_slots,
+		      struct order_cost *cost)
+{
+	measured->orders[measured->n] = order;
+	measured->n_slots[measured->n] = n_slots;
+	measured->costs[measured->n++] = cost;
+}
+
+/* The tokens are gone through several times: how far that is, all in all. */
+struct pass_progress {
+	struct progress progress; /* first member */
+	struct progress *whole;
+	int pass, n_passes;
+};
+
+static void report_pass(struct progress *progress, double done, double total)
+{
+	const struct pass_progress *pass = (const struct pass_progress *)progress;
+
+	progress_report(pass->whole, pass->pass * total + done, pass->n_passes * total);
+}
+
+/* The costs of tokens; or of the prompt, when it is not negative. */
+static void list_orders(const struct place_bench_options *options, struct place_bench *bench,
+			int prompt, struct measured *measured)
+{
+	uint32_t n_neurons = trace_get_shape(options->trace)->n_neurons;
+
+	measured->n = 0;
+	for (int method = 0; method < ORDER_METHODS; method++)
+		if (options->methods[method])
+			add_order(measured, bench->orders[method], n_neurons,
+				  prompt < 0 ? &bench->costs[method] :
+					       &bench->prompts[method].costs[prompt]);
+	for (uint32_t i = 0; i < options->n_copies; i++) {
+		struct place_bench_copies *copies = &bench->copies[i];
+
+		add_order(measured, copies->order, copies->n_slots,
+			  prompt < 0 ? &copies->cost : &copies->prompts.costs[prompt]);
+	}
+}
+
+static int measure(const struct place_bench_options *options, struct place_bench *bench, int prompt,
+		   struct progress *progress, struct error *err)
+{
+	struct order_cost costs[ORDER_METHODS + PLACE_BENCH_COPIES];
+	struct order_replay_options replay = options->replay;
+	struct measured measured;
+	int ret;
+
+	if (prompt >= 0) {
+		replay.prompt_tokens = place_bench_prompts[prompt];
+		replay.cache_ratio = 0;
+		replay.warm_up = 0;
+	}
+	list_orders(options, bench, prompt, &measured);
+	ret = order_costs(options->unseen ? options->unseen : options->trace,
+			  options->unseen ? ACTIVITY_ALL : ACTIVITY_UNSEEN, &replay,
+			  bench->frequency, measured.orders, measured.n_slots, measured.n,
+			  options->pool, progress, costs, err);
+	for (size_t i = 0; ret == 0 && i < measured.n; i++)
+		*measured.costs[i] = costs[i];
+	return ret;
+}
+
 int place_bench_measure(const struct place_bench_options *options, struct place_bench *bench,
 			struct progress *progress, struct error *err)
 {
-	const uint32_t *orders[ORDER_METHODS];
-	struct order_cost costs[ORDER_METHODS];
+	int n_prompts = options->n_copies ? PLACE_BENCH_PROMPTS : 0;
+	struct pass_progress pass = {
+		.progress = { .report = report_pass }, .whole = progress, .n_passes = 1 + n_prompts,
+	};
 	double mark = clock_ms();
-	size_t n = 0;
-	int ret;
 
-	for (int method = 0; method < ORDER_METHODS; method++)
-		if (options->methods[method])
-			orders[n++] = bench->orders[method];
-	ret = order_costs(options->unseen ? options->unseen : options->trace,
-			  options->unseen ? ACTIVITY_ALL : ACTIVITY_UNSEEN, &options->replay,
-			  bench->frequency, orders, n, options->pool, progress, costs, err);
-	if (ret < 0)
-		return ret;
+	for (; pass.pass < pass.n_passes; pass.pass++) {
+		int ret = measure(options, bench, pass.pass - 1, &pass.progress, err);
+
+		if (ret < 0)
+			return ret;
+	}
 	bench->measure_s = lap(&mark);
-	n = 0;
-	for (int method = 0; method < ORDER_METHODS; method++)
-		if (options->methods[method])
-			bench->costs[method] = costs[n++];
 	return 0;
 }
 
@@ -155,6 +272,8 @@ void place_bench_free(struct place_bench *bench)
 {
 	for (int method = 0; method < ORDER_METHODS; method++)
 		free(bench->orders[method]);
+	for (uint32_t i = 0; i < PLACE_BENCH_COPIES; i++)
+		free(bench->copies[i].order);
 	free(bench->frequency);
 	*bench = (struct place_bench){ 0 };
 }

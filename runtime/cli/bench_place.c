@@ -18,6 +18,8 @@
 
 #define DEMO "demo" /* tests/data/demo-model: of it there are real traces, and only these */
 
+#define MAX_ROWS (ORDER_METHODS + PLACE_BENCH_COPIES)
+
 /* What the benchmark has to know of a model. */
 struct subject {
 	const char *name;
@@ -118,6 +120,31 @@ static int want_methods(const struct command *command, const struct string_list 
 	return -1;
 }
 
+/* Shares with commas between them. -1: go on. */
+static int want_copies(const struct command *command, const char *list,
+		       struct place_bench_options *options)
+{
+	const char *rest = list;
+
+	while (rest) {
+		char *end;
+		double share = strtod(rest, &end);
+
+		if (end == rest || (*end && *end != ',') || !(share > 0 && share <= 1))
+			return usage_error(command, "--copies %s: shares of the neurons, above 0 and "
+					   "up to 1, with commas between them", list);
+		if (options->n_copies == PLACE_BENCH_COPIES)
+			return usage_error(command, "--copies %s: more than %d", list,
+					   PLACE_BENCH_COPIES);
+		options->copies[options->n_copies++] = share;
+		rest = *end ? end + 1 : NULL;
+	}
+	if (list && !options->methods[ORDER_BEST])
+		return usage_error(command, "--copies %s: are placed by the method %s, which is not "
+				   "wanted", list, name_of(ORDER_BEST));
+	return -1;
+}
+
 /* A trace of which at least so many tokens are seen; the file has no name any more. */
 static int generate(const struct options *options, struct trace **trace, struct error *err)
 {
@@ -215,24 +242,96 @@ static json_t *seconds_json(const struct options *options, const struct result *
 		"measure", bench->measure_s);
 }
 
-static json_t *methods_json(const struct options *options, const struct result *result)
+/* An order that was measured: a method's, or the best one with copies. */
+struct row {
+	char name[32];
+	double search_s;
+	const struct order_cost *cost;
+	const struct prompt_costs *prompts;
+	const struct place_bench_copies *copies; /* or NULL */
+};
+
+/* Returns how many. */
+static size_t list_rows(const struct options *options, const struct result *result,
+			struct row *rows)
+{
+	const struct place_bench *bench = &result->bench;
+	size_t n = 0;
+
+	for (int method = 0; method < ORDER_METHODS; method++) {
+		if (!options->bench.methods[method])
+			continue;
+		rows[n] = (struct row){ .search_s = bench->search_s[method],
+					.cost = &bench->costs[method],
+					.prompts = &bench->prompts[method] };
+		snprintf(rows[n].name, sizeof(rows[n].name), "%s", name_of(method));
+		n++;
+	}
+	for (uint32_t i = 0; i < options->bench.n_copies; i++) {
+		const struct place_bench_copies *copies = &bench->copies[i];
+
+		rows[n] = (struct row){ .search_s = copies->search_s, .cost = &copies->cost,
+					.prompts = &copies->prompts, .copies = copies };
+		snprintf(rows[n].name, sizeof(rows[n].name), "%s+%g%%", name_of(ORDER_BEST),
+			 100 * options->bench.copies[i]);
+		n++;
+	}
+	return n;
+}
+
+static json_t *prompts_json(const struct prompt_costs *prompts)
 {
 	json_t *array = json_array();
 
-	for (int method = 0; method < ORDER_METHODS; method++) {
-		const struct order_cost *cost = &result->bench.costs[method];
+	for (int i = 0; i < PLACE_BENCH_PROMPTS; i++)
+		json_array_append_new(array, json_pack("{s:i, s:i, s:f, s:f, s:f, s:f}",
+			"tokens", (int)place_bench_prompts[i],
+			"prompts", (int)prompts->costs[i].tokens,
+			"device_us", prompts->costs[i].device_us,
+			"wanted", prompts->costs[i].wanted,
+			"device_reads", prompts->costs[i].reads,
+			"device_bundles", prompts->costs[i].bundles));
+	return array;
+}
+
+static void add_copies_json(const struct options *options, const struct result *result,
+			    const struct row *row, json_t *object)
+{
+	double best_us = result->bench.costs[ORDER_BEST].device_us;
+	json_t *more = json_pack("{s:I, s:I, s:f, s:o}",
+		"copies", (json_int_t)row->copies->placed,
+		"copies_bytes",
+		(json_int_t)(row->copies->placed * options->bench.replay.bundle_bytes),
+		"choice_us_per_token", row->cost->choice_us,
+		"against_best", best_us > 0 ? json_real(row->cost->device_us / best_us) :
+					      json_null());
+
+	json_object_update(object, more);
+	json_decref(more);
+}
+
+static json_t *orders_json(const struct options *options, const struct result *result)
+{
+	struct row rows[MAX_ROWS];
+	size_t n = list_rows(options, result, rows);
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		const struct order_cost *cost = rows[i].cost;
 		json_t *object, *more;
 
-		if (!options->bench.methods[method])
-			continue;
 		object = json_pack("{s:s, s:f, s:f, s:f}",
-			"name", name_of(method),
+			"name", rows[i].name,
 			"reads_per_token", cost->runs,
 			"run_length_mean", cost->run_length,
-			"search_s", result->bench.search_s[method]);
+			"search_s", rows[i].search_s);
 		more = order_cost_json(cost, frequency_cost(options, result));
 		json_object_update(object, more);
 		json_decref(more);
+		if (options->bench.n_copies)
+			json_object_set_new(object, "prompts", prompts_json(rows[i].prompts));
+		if (rows[i].copies)
+			add_copies_json(options, result, &rows[i], object);
 		json_array_append_new(array, object);
 	}
 	return array;
@@ -240,12 +339,9 @@ static json_t *methods_json(const struct options *options, const struct result *
 
 static uint32_t measured_tokens(const struct options *options, const struct result *result)
 {
-	uint32_t tokens = 0;
+	struct row rows[MAX_ROWS];
 
-	for (int method = 0; method < ORDER_METHODS; method++)
-		if (options->bench.methods[method])
-			tokens = result->bench.costs[method].tokens;
-	return tokens;
+	return list_rows(options, result, rows) ? rows[0].cost->tokens : 0;
 }
 
 static json_t *results_json(const struct options *options, const struct result *result)
@@ -268,7 +364,7 @@ static json_t *results_json(const struct options *options, const struct result *
 		"seed", (json_int_t)bench->seed,
 		"threads", (int)thread_pool_size(bench->pool),
 		"seconds", seconds_json(options, result),
-		"results", methods_json(options, result));
+		"results", orders_json(options, result));
 }
 
 static void show_inputs(const struct options *options, const struct result *result)
@@ -289,40 +385,76 @@ static void show_inputs(const struct options *options, const struct result *resu
 	       result->bench.measure_s);
 }
 
-/* A row for each method: what it does by itself, then behind cache and gaps. */
-static void show_methods(const struct options *options, const struct result *result)
+/* A row for each order: what it does by itself, then behind cache and gaps. */
+static void show_orders(const struct options *options, const struct result *result)
 {
 	const struct order_cost *frequency = frequency_cost(options, result);
+	struct row rows[MAX_ROWS];
+	size_t n = list_rows(options, result, rows);
 
 	printf("%-10s %9s %9s %6s | %9s %8s %8s %6s %9s %9s %9s\n", "per token", "search s",
 	       "reads", "run", "us", "vs freq.", "cached", "run", "reads", "bundles", "p99 us");
-	for (int method = 0; method < ORDER_METHODS; method++) {
-		const struct order_cost *cost = &result->bench.costs[method];
+	for (size_t i = 0; i < n; i++) {
+		const struct order_cost *cost = rows[i].cost;
 		char against[16] = "";
 
-		if (!options->bench.methods[method])
-			continue;
 		if (frequency && frequency->device_us > 0)
 			snprintf(against, sizeof(against), "%+.1f %%",
 				 100 * (cost->device_us / frequency->device_us - 1));
 		printf("%-10s %9.2f %9.1f %6.2f | %9.1f %8s %6.1f %% %6.2f %9.1f %9.1f %9.1f\n",
-		       name_of(method), result->bench.search_s[method], cost->runs,
-		       cost->run_length, cost->device_us, against, 100 * cost->cache_hit_share,
+		       rows[i].name, rows[i].search_s, cost->runs, cost->run_length,
+		       cost->device_us, against, 100 * cost->cache_hit_share,
 		       cost->missed_run_length, cost->reads, cost->bundles, cost->device_us_p99);
+	}
+}
+
+/* "+1.5 %" more than something else, or nothing if that is not known. */
+static void show_more(double us, double than_us)
+{
+	if (than_us > 0)
+		printf(" %+7.1f %%", 100 * (us / than_us - 1));
+	else
+		printf(" %9s", "");
+}
+
+/* What copies cost: flash, choosing, and prompts, by the best order without any. */
+static void show_copies(const struct options *options, const struct result *result)
+{
+	const struct place_bench *bench = &result->bench;
+	struct row rows[MAX_ROWS];
+	size_t n = list_rows(options, result, rows);
+
+	printf("\n%-10s %9s %9s %9s", "", "flash", "vs best", "choice us");
+	for (int i = 0; i < PLACE_BENCH_PROMPTS; i++)
+		printf("   us, prompt of %3u", place_bench_prompts[i]);
+	printf("\n");
+	for (size_t i = 0; i < n; i++) {
+		uint64_t placed = rows[i].copies ? rows[i].copies->placed : 0;
+		char flash[HUMAN_SIZE];
+
+		printf("%-10s %9s", rows[i].name,
+		       human_bytes(placed * options->bench.replay.bundle_bytes, flash));
+		show_more(rows[i].cost->device_us, bench->costs[ORDER_BEST].device_us);
+		printf(" %9.2f", rows[i].cost->choice_us);
+		for (int k = 0; k < PLACE_BENCH_PROMPTS; k++) {
+			printf(" %9.1f", rows[i].prompts->costs[k].device_us);
+			show_more(rows[i].prompts->costs[k].device_us,
+				  bench->prompts[ORDER_BEST].costs[k].device_us);
+		}
+		printf("\n");
 	}
 }
 
 static void show_lengths(const struct options *options, const struct result *result)
 {
-	const struct order_cost *costs[ORDER_METHODS];
-	size_t n = 0;
+	const struct order_cost *costs[MAX_ROWS];
+	struct row rows[MAX_ROWS];
+	size_t n = list_rows(options, result, rows);
 
 	printf("\nRuns of a token by their length in bundles, all layers, nothing cached\n%-16s", "");
-	for (int method = 0; method < ORDER_METHODS; method++) {
-		if (!options->bench.methods[method])
-			continue;
-		costs[n++] = &result->bench.costs[method];
-		printf("  %15s", name_of(method));
+	for (size_t i = 0; i < n; i++) {
+		costs[i] = rows[i].cost;
+		printf("  %15s", rows[i].name);
 	}
 	printf("\n");
 	show_run_lengths(costs, n);
@@ -347,7 +479,9 @@ static int run(struct options *options, struct error *err)
 		ret = print_json(results_json(options, &result), err);
 	} else if (ret == 0) {
 		show_inputs(options, &result);
-		show_methods(options, &result);
+		show_orders(options, &result);
+		if (options->bench.n_copies)
+			show_copies(options, &result);
 		show_lengths(options, &result);
 		ret = finish_output(err);
 	}
@@ -394,7 +528,7 @@ int bench_place(const struct command *command, int argc, char **argv)
 	};
 	struct order_replay_options *replay = &options.bench.replay;
 	struct string_list methods = { 0 };
-	const char *shape;
+	const char *shape, *copies = NULL;
 	const struct option_spec specs[] = {
 		{ "trace", 0, OPTION_STRING, &options.trace,
 		  "FILE: place on it, rather than on one that is generated" },
@@ -410,6 +544,8 @@ int bench_place(const struct command *command, int argc, char **argv)
 		  "A,B,...: only these (all)" },
 		{ "effort", 0, OPTION_U32, &options.bench.effort,
 		  "N: of best, 0 to 3 (2)" },
+		{ "copies", 0, OPTION_STRING, &copies,
+		  "R,R,...: place copies, too, of such shares of the neurons" },
 		{ "replay", 0, OPTION_U32, &replay->max_tokens,
 		  "N: tokens to measure on, at most (4000)" },
 		{ "warm-up", 0, OPTION_U32, &replay->warm_up,
@@ -435,6 +571,8 @@ int bench_place(const struct command *command, int argc, char **argv)
 		status = check(command, shape, &options);
 	if (status < 0)
 		status = want_methods(command, &methods, &options.bench);
+	if (status < 0)
+		status = want_copies(command, copies, &options.bench);
 	if (status < 0)
 		status = run(&options, &err) < 0 ? report_failure(&err) : EXIT_DONE;
 	string_list_free(&methods);

@@ -109,7 +109,7 @@ static int measure_device_time(const struct trace *trace, const struct trace *un
 		orders[method] = placement_report_order(placement, method);
 	progress_begin(&bar, label);
 	ret = order_costs(unseen ? unseen : trace, unseen ? ACTIVITY_ALL : ACTIVITY_UNSEEN,
-			  &report->replay, placement->frequency, orders,
+			  &report->replay, placement->frequency, orders, NULL,
 			  (size_t)placement->n_methods, pool, &bar.progress, report->costs, err);
 	progress_end(&bar, ret == 0);
 	return ret;

@@ -15,7 +15,7 @@
 
 static uint8_t *row_of(const struct arrangement *arrangement, uint8_t *rows, uint32_t slot)
 {
-	return rows + (size_t)arrangement->slot_to_neuron[slot] * arrangement->n_tokens;
+	return rows + (size_t)arrangement->slot_to_bundle[slot] * arrangement->n_tokens;
 }
 
 /* Of the place before `slot`. */
@@ -26,7 +26,7 @@ static const uint8_t *left_of(const struct arrangement *arrangement, uint32_t sl
 
 static const uint8_t *right_from(const struct arrangement *arrangement, uint32_t slot)
 {
-	return slot < arrangement->n_neurons ? row_of(arrangement, arrangement->right, slot)
+	return slot < arrangement->n_bundles ? row_of(arrangement, arrangement->right, slot)
 					     : arrangement->nothing;
 }
 
@@ -36,7 +36,7 @@ static const uint8_t *right_from(const struct arrangement *arrangement, uint32_t
  */
 static void renew_left(struct arrangement *arrangement, uint32_t slot, uint32_t end)
 {
-	for (; slot < arrangement->n_neurons; slot++) {
+	for (; slot < arrangement->n_bundles; slot++) {
 		bool changed = arrangement->rows->follow(
 			row_of(arrangement, arrangement->left, slot), left_of(arrangement, slot),
 			arrangement->cost, arrangement->n_tokens);
@@ -74,19 +74,37 @@ static void set_cost(struct arrangement *arrangement, double io_bundles)
 }
 
 /* Rows that say only what is wanted: 0, or an I/O. */
+void arrangement_want_nothing(struct arrangement *arrangement)
+{
+	size_t bytes = arrangement->n_bundles * arrangement->n_tokens;
+
+	memset(arrangement->left, arrangement->cost.io, bytes);
+	memset(arrangement->right, arrangement->cost.io, bytes);
+}
+
+void arrangement_want(struct arrangement *arrangement, uint32_t bundle, size_t token)
+{
+	arrangement->left[bundle * arrangement->n_tokens + token] = 0;
+	arrangement->right[bundle * arrangement->n_tokens + token] = 0;
+}
+
+void arrangement_renew(struct arrangement *arrangement)
+{
+	renew_left(arrangement, 0, arrangement->n_bundles);
+	renew_right(arrangement, arrangement->n_bundles, 0);
+}
+
 static void set_wanted(struct arrangement *arrangement, const struct activity *wanted)
 {
 	size_t n = wanted->n_neurons, words = bits_words(n);
 
-	memset(arrangement->left, arrangement->cost.io, n * arrangement->n_tokens);
+	arrangement_want_nothing(arrangement);
 	for (uint64_t t = 0; t < wanted->n_tokens; t++) {
 		const uint64_t *set = wanted->fired + t * words;
 
 		for (size_t i = bits_next(set, n, 0); i < n; i = bits_next(set, n, i + 1))
-			arrangement->left[i * arrangement->n_tokens + t] = 0;
+			arrangement_want(arrangement, (uint32_t)i, t);
 	}
-	memcpy(arrangement->right, arrangement->left, n * arrangement->n_tokens);
-	memset(arrangement->nothing, arrangement->cost.io, arrangement->n_tokens);
 }
 
 static size_t row_tokens(uint64_t n_tokens)
@@ -94,44 +112,48 @@ static size_t row_tokens(uint64_t n_tokens)
 	return (size_t)amount_round_up(n_tokens ? n_tokens : 1, GAP_ROW_ALIGN);
 }
 
-uint64_t arrangement_bytes(uint32_t n_neurons, uint64_t n_tokens)
+uint64_t arrangement_bytes(uint32_t n_bundles, uint64_t n_tokens)
 {
-	return 2 * (uint64_t)n_neurons * row_tokens(n_tokens);
+	return 2 * (uint64_t)n_bundles * row_tokens(n_tokens);
 }
 
 int arrangement_create(const struct activity *wanted, const uint32_t *slot_to_neuron,
-		       double io_bundles, struct arrangement **result, struct error *err)
+		       double io_bundles, uint32_t copies, struct arrangement **result,
+		       struct error *err)
 {
 	struct arrangement *arrangement = calloc(1, sizeof(*arrangement));
 	uint32_t n = wanted->n_neurons;
+	size_t capacity = (size_t)n + copies;
 
 	if (!arrangement)
 		return error_no_memory(err, "an order of neurons");
-	arrangement->n_neurons = n;
+	arrangement->n_bundles = n;
+	arrangement->capacity = (uint32_t)capacity;
 	arrangement->n_tokens = row_tokens(wanted->n_tokens);
 	arrangement->rows = gap_rows_pick();
 	set_cost(arrangement, io_bundles);
-	arrangement->slot_to_neuron = malloc(n * sizeof(uint32_t));
-	arrangement->neuron_to_slot = malloc(n * sizeof(uint32_t));
-	arrangement->left = aligned_alloc(GAP_ROW_ALIGN, n * arrangement->n_tokens);
-	arrangement->right = aligned_alloc(GAP_ROW_ALIGN, n * arrangement->n_tokens);
+	arrangement->slot_to_bundle = malloc(capacity * sizeof(uint32_t));
+	arrangement->bundle_to_slot = malloc(capacity * sizeof(uint32_t));
+	arrangement->left = aligned_alloc(GAP_ROW_ALIGN, capacity * arrangement->n_tokens);
+	arrangement->right = aligned_alloc(GAP_ROW_ALIGN, capacity * arrangement->n_tokens);
 	arrangement->nothing = aligned_alloc(GAP_ROW_ALIGN, arrangement->n_tokens);
-	if (!arrangement->slot_to_neuron || !arrangement->neuron_to_slot || !arrangement->left ||
+	if (!arrangement->slot_to_bundle || !arrangement->bundle_to_slot || !arrangement->left ||
 	    !arrangement->right || !arrangement->nothing) {
 		arrangement_free(arrangement);
 		return error_set(err, -ENOMEM,
-				 "out of memory: %llu MiB to search an order of %u neurons by %llu "
+				 "out of memory: %llu MiB to search an order of %zu bundles by %llu "
 				 "tokens",
-				 (unsigned long long)arrangement_bytes(n, wanted->n_tokens) >> 20,
-				 n, (unsigned long long)wanted->n_tokens);
+				 (unsigned long long)arrangement_bytes((uint32_t)capacity,
+								       wanted->n_tokens) >> 20,
+				 capacity, (unsigned long long)wanted->n_tokens);
 	}
 	for (uint32_t slot = 0; slot < n; slot++) {
-		arrangement->slot_to_neuron[slot] = slot_to_neuron[slot];
-		arrangement->neuron_to_slot[slot_to_neuron[slot]] = slot;
+		arrangement->slot_to_bundle[slot] = slot_to_neuron[slot];
+		arrangement->bundle_to_slot[slot_to_neuron[slot]] = slot;
 	}
+	memset(arrangement->nothing, arrangement->cost.io, arrangement->n_tokens);
 	set_wanted(arrangement, wanted);
-	renew_left(arrangement, 0, n);
-	renew_right(arrangement, n, 0);
+	arrangement_renew(arrangement);
 	*result = arrangement;
 	return 0;
 }
@@ -140,8 +162,8 @@ void arrangement_free(struct arrangement *arrangement)
 {
 	if (!arrangement)
 		return;
-	free(arrangement->slot_to_neuron);
-	free(arrangement->neuron_to_slot);
+	free(arrangement->slot_to_bundle);
+	free(arrangement->bundle_to_slot);
 	free(arrangement->left);
 	free(arrangement->right);
 	free(arrangement->nothing);
@@ -152,7 +174,7 @@ uint64_t arrangement_cost(const struct arrangement *arrangement)
 {
 	uint64_t cost = 0;
 
-	for (uint32_t slot = 0; slot < arrangement->n_neurons; slot++)
+	for (uint32_t slot = 0; slot < arrangement->n_bundles; slot++)
 		cost += arrangement->rows->gaps_before(row_of(arrangement, arrangement->left, slot),
 						       left_of(arrangement, slot),
 						       arrangement->n_tokens);
@@ -194,8 +216,8 @@ bool arrangement_can_move(const struct arrangement *arrangement,
 {
 	uint64_t end = (uint64_t)move->first_slot + move->n_slots;
 
-	return move->n_slots && end <= arrangement->n_neurons &&
-	       move->slot <= arrangement->n_neurons &&
+	return move->n_slots && end <= arrangement->n_bundles &&
+	       move->slot <= arrangement->n_bundles &&
 	       ((uint64_t)move->slot + arrangement->reach < move->first_slot ||
 		move->slot > end + arrangement->reach);
 }
@@ -223,8 +245,8 @@ bool arrangement_is_near(const struct arrangement *arrangement,
 {
 	uint64_t end = (uint64_t)move->first_slot + move->n_slots;
 
-	return move->n_slots && end <= arrangement->n_neurons &&
-	       move->slot <= arrangement->n_neurons &&
+	return move->n_slots && end <= arrangement->n_bundles &&
+	       move->slot <= arrangement->n_bundles &&
 	       (move->slot < move->first_slot || move->slot > end) &&
 	       !arrangement_can_move(arrangement, move);
 }
@@ -287,7 +309,7 @@ static void rotate(uint32_t *slots, uint32_t begin, uint32_t middle, uint32_t en
 
 void arrangement_apply(struct arrangement *arrangement, const struct arrangement_move *move)
 {
-	uint32_t *slots = arrangement->slot_to_neuron;
+	uint32_t *slots = arrangement->slot_to_bundle;
 	uint32_t begin = move->first_slot, end = begin + move->n_slots;
 	uint32_t from, to; /* where the segment stands now */
 
@@ -304,10 +326,60 @@ void arrangement_apply(struct arrangement *arrangement, const struct arrangement
 	}
 	to = from + move->n_slots;
 	for (uint32_t slot = begin; slot < end; slot++)
-		arrangement->neuron_to_slot[slots[slot]] = slot;
+		arrangement->bundle_to_slot[slots[slot]] = slot;
 	/* The segment and what follows it; then what closed up behind where it was. */
 	renew_left(arrangement, from, to);
 	renew_right(arrangement, to, from);
 	renew_left(arrangement, from == begin ? end : begin, 0);
-	renew_right(arrangement, from == begin ? end : begin, arrangement->n_neurons);
+	renew_right(arrangement, from == begin ? end : begin, arrangement->n_bundles);
+}
+
+void arrangement_reading(const struct arrangement *arrangement, uint32_t bundle, uint8_t *reading)
+{
+	uint32_t slot = arrangement->bundle_to_slot[bundle];
+
+	arrangement->rows->reading(reading, row_of(arrangement, arrangement->left, slot),
+				   left_of(arrangement, slot), right_from(arrangement, slot + 1),
+				   arrangement->cost, arrangement->n_tokens);
+}
+
+int64_t arrangement_copy_gain(const struct arrangement *arrangement, uint32_t slot,
+			      const uint8_t *reading)
+{
+	return arrangement->rows->copy_gain(left_of(arrangement, slot),
+					    right_from(arrangement, slot), reading,
+					    arrangement->cost, arrangement->n_tokens);
+}
+
+void arrangement_give_up(struct arrangement *arrangement, uint32_t bundle, uint32_t instead)
+{
+	uint8_t *left = arrangement->left + bundle * arrangement->n_tokens;
+	uint8_t *right = arrangement->right + bundle * arrangement->n_tokens;
+	const uint8_t *taken = arrangement->left + instead * arrangement->n_tokens;
+	uint32_t slot = arrangement->bundle_to_slot[bundle];
+
+	for (size_t t = 0; t < arrangement->n_tokens; t++)
+		if (!taken[t] && !left[t])
+			left[t] = right[t] = arrangement->cost.io;
+	renew_left(arrangement, slot, slot + 1);
+	renew_right(arrangement, slot + 1, slot);
+}
+
+void arrangement_insert_copy(struct arrangement *arrangement, uint32_t slot,
+			     const uint8_t *reading)
+{
+	uint32_t bundle = arrangement->n_bundles, *slots = arrangement->slot_to_bundle;
+	uint8_t *left = arrangement->left + bundle * arrangement->n_tokens;
+
+	/* By its neighbours as they are before it stands between them. */
+	arrangement->rows->cheaper(left, left_of(arrangement, slot), right_from(arrangement, slot),
+				   reading, arrangement->cost, arrangement->n_tokens);
+	memcpy(arrangement->right + bundle * arrangement->n_tokens, left, arrangement->n_tokens);
+	arrangement->n_bundles++;
+	memmove(slots + slot + 1, slots + slot, (bundle - slot) * sizeof(*slots));
+	slots[slot] = bundle;
+	for (uint32_t i = slot; i <= bundle; i++)
+		arrangement->bundle_to_slot[slots[i]] = i;
+	renew_left(arrangement, slot, slot + 1);
+	renew_right(arrangement, slot + 1, slot);
 }

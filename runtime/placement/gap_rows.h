@@ -54,6 +54,22 @@ struct gap_rows {
 			      struct gap_cost cost, size_t begin, size_t end);
 
 	/*
+	 * What reading a bundle between such places costs, itself included: one more bundle, and
+	 * two gaps, rather than one gap that is longer by the bundle; never negative, and below
+	 * io + step. Of tokens that want it (`row` is 0); the others' bytes stay.
+	 */
+	void (*reading)(uint8_t *cost_of, const uint8_t *row, const uint8_t *left,
+			const uint8_t *right, struct gap_cost cost, size_t n);
+
+	/* 0 where that cost is less than `reading`, else io: the row of who then wants it. */
+	void (*cheaper)(uint8_t *row, const uint8_t *left, const uint8_t *right,
+			const uint8_t *reading, struct gap_cost cost, size_t n);
+
+	/* What that is less, summed; minus how much gaps grow by one more bundle within them. */
+	int64_t (*copy_gain)(const uint8_t *left, const uint8_t *right, const uint8_t *reading,
+			     struct gap_cost cost, size_t n);
+
+	/*
 	 * Of tokens that want the bundle (`row` is 0): the gap before it, `distance`. Then distance
 	 * is that behind the bundle.
 	 */

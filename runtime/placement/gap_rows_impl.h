@@ -98,6 +98,84 @@ static uint64_t insertion(const uint8_t *restrict left, const uint8_t *restrict 
 	return sum;
 }
 
+/*
+ * left + right + step, less what the gap costs when nothing between is wanted: the least of
+ * that and io. That is max(gaps, io - step) - (io - step), in bytes that do not run over, since
+ * two rows fit one; `more` is there where a step is more than an I/O.
+ */
+struct between {
+	uint8_t free, more;
+};
+
+static inline struct between between_of(struct gap_cost cost)
+{
+	return cost.io > cost.step ? (struct between){ (uint8_t)(cost.io - cost.step), 0 } :
+				     (struct between){ 0, (uint8_t)(cost.step - cost.io) };
+}
+
+static inline uint8_t reading_between(uint8_t gaps, uint8_t free, uint8_t more)
+{
+	uint8_t most = gaps > free ? gaps : free;
+
+	return (uint8_t)(most - free + more);
+}
+
+static void reading(uint8_t *restrict cost_of, const uint8_t *restrict row,
+		    const uint8_t *restrict left, const uint8_t *restrict right,
+		    struct gap_cost cost, size_t n)
+{
+	const struct between between = between_of(cost);
+	const uint8_t free = between.free, more = between.more;
+
+	for (size_t t = 0; t < n; t++) {
+		uint8_t costs = reading_between((uint8_t)(left[t] + right[t]), free, more);
+
+		cost_of[t] = row[t] ? cost_of[t] : costs;
+	}
+}
+
+static void cheaper(uint8_t *restrict row, const uint8_t *restrict left,
+		    const uint8_t *restrict right, const uint8_t *restrict paid,
+		    struct gap_cost cost, size_t n)
+{
+	const struct between between = between_of(cost);
+	const uint8_t free = between.free, more = between.more, io = cost.io;
+
+	for (size_t t = 0; t < n; t++) {
+		uint8_t costs = reading_between((uint8_t)(left[t] + right[t]), free, more);
+
+		row[t] = costs < paid[t] ? 0 : io;
+	}
+}
+
+/* By lanes, what a token saves is summed with what a gap grows less than by a step: both >= 0. */
+static int64_t copy_gain(const uint8_t *restrict left, const uint8_t *restrict right,
+			 const uint8_t *restrict paid, struct gap_cost cost, size_t n)
+{
+	const struct between between = between_of(cost);
+	const uint8_t free = between.free, more = between.more, step = cost.step, io = cost.io;
+	uint64_t sum = 0;
+
+	for (size_t begin = 0; begin < n; begin += LANES * ROUNDS) {
+		size_t stop = n - begin < LANES * ROUNDS ? n : begin + LANES * ROUNDS;
+		uint16_t sums[LANES] = { 0 };
+
+		for (size_t t = begin; t < stop; t += LANES)
+			for (size_t i = t; i < t + LANES; i++) {
+				uint8_t gaps = (uint8_t)(left[i] + right[i]);
+				uint8_t costs = reading_between(gaps, free, more);
+				uint8_t most = paid[i] > costs ? paid[i] : costs;
+				uint8_t grows = least((uint8_t)(io - least(gaps, io)), step);
+				uint8_t both = (uint8_t)((uint8_t)(most - costs) +
+							 (uint8_t)(step - grows));
+
+				sums[i - t] = (uint16_t)(sums[i - t] + both);
+			}
+		sum += sum_lanes(sums);
+	}
+	return (int64_t)sum - (int64_t)n * step;
+}
+
 static uint64_t gaps_before(const uint8_t *restrict row, const uint8_t *restrict neighbour, size_t n)
 {
 	uint64_t sum = 0;
@@ -160,6 +238,9 @@ const struct gap_rows GAP_ROWS = {
 	.follow = follow,
 	.append = append,
 	.insertion = insertion,
+	.reading = reading,
+	.cheaper = cheaper,
+	.copy_gain = copy_gain,
 	.gaps_before = gaps_before,
 	.pass = pass,
 	.junction = junction,

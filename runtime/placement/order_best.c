@@ -9,7 +9,7 @@
  * result does not depend on the number of threads. A neuron that found nothing sleeps until
  * something near it moves.
  */
-#include "placement/order_best.h"
+#include "placement/order_best_private.h"
 
 #include <errno.h>
 #include <math.h>
@@ -41,7 +41,7 @@ struct effort {
 };
 
 static const struct effort efforts[ORDER_BEST_EFFORTS] = {
-	{ 0, 0, 0, 0 },
+	{ 0, 0, 0, 8192 }, /* for copies only */
 	{ 6, 2, 3, 8192 },
 	{ 10, 4, 6, 16384 },
 	{ 20, 4, 12, 32768 },
@@ -127,7 +127,7 @@ static void try_beside(const struct search *search, const struct gap_segment *se
 		       const struct removal *removal, struct proposal *tried,
 		       struct proposal *best)
 {
-	uint32_t at = search->arrangement->neuron_to_slot[tried->beside];
+	uint32_t at = search->arrangement->bundle_to_slot[tried->beside];
 
 	for (int way = 0; way < (tried->move.n_slots > 1 ? 4 : 2); way++) {
 		tried->behind = way & 1;
@@ -165,13 +165,13 @@ static void propose(const struct search *search, struct gap_segment *segment,
 {
 	const struct arrangement *arrangement = search->arrangement;
 	struct proposal tried = { .neuron = best->neuron };
-	uint32_t first = arrangement->neuron_to_slot[best->neuron];
+	uint32_t first = arrangement->bundle_to_slot[best->neuron];
 
 	tried.move.first_slot = first;
 	segment->n_slots = 0;
 	while (segment->n_slots < search->effort->longest &&
-	       first + segment->n_slots < arrangement->n_neurons) {
-		uint32_t last = arrangement->slot_to_neuron[first + segment->n_slots];
+	       first + segment->n_slots < arrangement->n_bundles) {
+		uint32_t last = arrangement->slot_to_bundle[first + segment->n_slots];
 		struct removal removal;
 
 		arrangement_append(arrangement, first + segment->n_slots, segment);
@@ -203,8 +203,8 @@ static int64_t still_gains(struct search *search, struct proposal *proposal,
 	struct arrangement_move *move = &proposal->move;
 	struct removal removal;
 
-	move->first_slot = arrangement->neuron_to_slot[proposal->neuron];
-	move->slot = arrangement->neuron_to_slot[proposal->beside] + proposal->behind;
+	move->first_slot = arrangement->bundle_to_slot[proposal->neuron];
+	move->slot = arrangement->bundle_to_slot[proposal->beside] + proposal->behind;
 	if (!arrangement_can_move(arrangement, move) && !arrangement_is_near(arrangement, move))
 		return 0;
 	segment->n_slots = 0;
@@ -220,11 +220,11 @@ static void wake_around(struct search *search, uint32_t slot)
 {
 	const struct arrangement *arrangement = search->arrangement;
 	uint32_t reach = arrangement->reach + search->effort->longest;
-	uint32_t end = arrangement->n_neurons - slot > reach ? slot + reach
-							     : arrangement->n_neurons;
+	uint32_t end = arrangement->n_bundles - slot > reach ? slot + reach
+							     : arrangement->n_bundles;
 
 	for (uint32_t i = slot > reach ? slot - reach : 0; i < end; i++)
-		search->asleep[arrangement->slot_to_neuron[i]] = false;
+		search->asleep[arrangement->slot_to_bundle[i]] = false;
 }
 
 static uint64_t apply_batch(struct search *search)
@@ -242,7 +242,7 @@ static uint64_t apply_batch(struct search *search)
 			continue;
 		arrangement_apply(search->arrangement, &proposal->move);
 		wake_around(search, proposal->move.first_slot);
-		wake_around(search, search->arrangement->neuron_to_slot[proposal->neuron]);
+		wake_around(search, search->arrangement->bundle_to_slot[proposal->neuron]);
 		search->moves++;
 		gained += (uint64_t)gain;
 	}
@@ -257,7 +257,7 @@ static bool stopped(const atomic_bool *stop)
 /* Every neuron that is awake, by index; returns what was gained. */
 static uint64_t sweep(struct search *search, struct thread_pool *pool, const atomic_bool *stop)
 {
-	uint32_t n = search->arrangement->n_neurons;
+	uint32_t n = search->arrangement->n_bundles;
 	uint64_t gained = 0;
 
 	for (uint32_t neuron = 0; neuron < n && !stopped(stop);) {
@@ -272,7 +272,7 @@ static uint64_t sweep(struct search *search, struct thread_pool *pool, const ato
 
 static int search_begin(struct search *search, struct error *err)
 {
-	search->asleep = calloc(search->arrangement->n_neurons, sizeof(*search->asleep));
+	search->asleep = calloc(search->arrangement->n_bundles, sizeof(*search->asleep));
 	if (!search->asleep)
 		return error_no_memory(err, "searching an order");
 	for (int i = 0; i < BATCH; i++) {
@@ -313,11 +313,20 @@ static void search_run(struct search *search, struct thread_pool *pool, const at
 	result->moves = search->moves;
 }
 
-/* As many tokens as the effort asks for and memory has room for, evenly spread. */
-static int sample_tokens(const struct activity *missed, uint64_t limit, struct activity *sample,
-			 struct error *err)
+static uint64_t most_tokens(const struct order_best_options *options, uint32_t n_bundles)
+{
+	uint64_t tokens = efforts[options->effort].tokens;
+	uint64_t room = options->memory / (arrangement_bytes(n_bundles, GAP_ROW_ALIGN) /
+					   GAP_ROW_ALIGN);
+
+	return tokens < room ? tokens : room;
+}
+
+int order_best_sample(const struct activity *missed, const struct order_best_options *options,
+		      uint32_t copies, struct activity *sample, struct error *err)
 {
 	size_t words = bits_words(missed->n_neurons);
+	uint64_t limit = most_tokens(options, missed->n_neurons + copies);
 	uint64_t n = missed->n_tokens < limit ? missed->n_tokens : limit;
 
 	*sample = (struct activity){
@@ -333,15 +342,6 @@ static int sample_tokens(const struct activity *missed, uint64_t limit, struct a
 	return 0;
 }
 
-static uint64_t most_tokens(const struct order_best_options *options, uint32_t n_neurons)
-{
-	uint64_t tokens = efforts[options->effort].tokens;
-	uint64_t room = options->memory / (arrangement_bytes(n_neurons, GAP_ROW_ALIGN) /
-					   GAP_ROW_ALIGN);
-
-	return tokens < room ? tokens : room;
-}
-
 /* From `slot_to_neuron` to a better order. */
 static int improve(const struct activity *missed, const struct order_best_options *options,
 		   const uint32_t *friends, struct thread_pool *pool, uint32_t *slot_to_neuron,
@@ -349,12 +349,12 @@ static int improve(const struct activity *missed, const struct order_best_option
 {
 	struct search search = { .effort = &efforts[options->effort], .friends = friends };
 	struct activity sample;
-	int ret = sample_tokens(missed, most_tokens(options, missed->n_neurons), &sample, err);
+	int ret = order_best_sample(missed, options, 0, &sample, err);
 
 	if (ret < 0)
 		return ret;
 	result->tokens = sample.n_tokens;
-	ret = arrangement_create(&sample, slot_to_neuron, options->io_bundles,
+	ret = arrangement_create(&sample, slot_to_neuron, options->io_bundles, 0,
 				 &search.arrangement, err);
 	activity_free(&sample);
 	if (ret < 0)
@@ -362,7 +362,7 @@ static int improve(const struct activity *missed, const struct order_best_option
 	ret = search_begin(&search, err);
 	if (ret == 0) {
 		search_run(&search, pool, options->stop, result);
-		memcpy(slot_to_neuron, search.arrangement->slot_to_neuron,
+		memcpy(slot_to_neuron, search.arrangement->slot_to_bundle,
 		       missed->n_neurons * sizeof(*slot_to_neuron));
 	}
 	search_end(&search);
@@ -400,7 +400,7 @@ out:
 	return ret;
 }
 
-static int check_options(const struct order_best_options *options, struct error *err)
+int order_best_check(const struct order_best_options *options, struct error *err)
 {
 	if (!(options->io_bundles > 0))
 		return error_set(err, -EINVAL, "an I/O cannot cost %g bundles",
@@ -452,7 +452,7 @@ int order_best(const struct activity *seen, const struct order_best_options *opt
 	struct activity missed = { 0 };
 	uint32_t *friends = NULL;
 	uint32_t n_friends;
-	int ret = check_options(options, err);
+	int ret = order_best_check(options, err);
 
 	if (ret < 0)
 		return ret;

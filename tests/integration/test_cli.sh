@@ -171,7 +171,10 @@ check 'a trace cannot be made independent' misused '--independent is of a trace'
 	"$COLINK" bench place opt-350m --trace "$work/t" --independent
 check 'bench place by an unknown method' misused "no method 'best-of'; there are: identity random" \
 	"$COLINK" bench place opt-350m --methods greedy,best-of
-for option in '--tokens 0' '--tokens x' '--methods greedy,' '--methods linked' '--cache-ratio 1.01' \
+check 'bench place: copies, but not of best' misused 'are placed by the method best' \
+	"$COLINK" bench place opt-350m --copies 0.1 --methods greedy
+for option in '--tokens 0' '--copies 0' '--copies 1.01' '--copies 0.1,' '--copies x' '--copies nan' \
+	'--copies 0.1,.2,.3,.4,.5,.6,.7,.8,.9' '--tokens x' '--methods greedy,' '--methods linked' '--cache-ratio 1.01' \
 	'--cache-ratio nan' '--a-us -1' '--b-us-per-mib 0' '--bundle-bytes 1k' '--replay x' \
 	'--warm-up -1' '--seed x' '--frobnicate' extra; do
 	# shellcheck disable=SC2086
@@ -212,6 +215,15 @@ check 'a trace to place on, another to measure on' holds '.tokens == 54 and .uns
 	.replayed_tokens == 9 and (.generated | not) and .seconds.trace == 0' "$work/place.json"
 refused 'bench place on the trace of another shape' "$work/t: a trace of 24 layers of 4096" \
 	"$COLINK" bench place opt-1.3b --trace "$work/t"
+# Layer by layer it takes its time: one effort less, few copies.
+bench_place opt-350m --trace "$work/t" --unseen "$work/t" --methods best --effort 1 --copies 0.01,0.02
+check 'bench place: copies' holds '([.results[].name] == ["best", "best+1%", "best+2%"]) and
+	(.results[0] | has("copies") | not) and
+	([.results[1:][] | .copies > 0 and .copies_bytes == .copies * 4096 and .choice_us_per_token > 0 and
+	  .against_best > 0.5 and .against_best < 1.5] | all) and
+	([.results[].prompts[].tokens] == [32, 256, 32, 256, 32, 256])' "$work/place.json"
+check 'bench place: copies, for people' grep -q '^best+1%  *[0-9].*[KM]iB' \
+	<("$COLINK" bench place opt-350m --trace "$work/t" --methods best --effort 1 --copies 0.01)
 "$COLINK" synth opt-350m --trace "$work/u" --tokens 10 --seed 4
 refused 'and measured on that of another model' 'the trace to measure on is of model' \
 	"$COLINK" bench place opt-350m --trace "$work/t" --unseen "$work/u"

@@ -73,6 +73,52 @@ static void sums_gaps(const struct gap_rows *rows, struct gap_cost cost,
 	free(neighbour);
 }
 
+/* One more bundle between two places: what it costs whom, who takes it, and what all gain. */
+static void copies(const struct gap_rows *rows, struct gap_cost cost, struct random_state *random)
+{
+	uint8_t *left = random_row(random, cost), *right = random_row(random, cost);
+	uint8_t *row = random_row(random, cost), *paid = random_row(random, cost);
+	uint8_t *read = aligned_alloc(GAP_ROW_ALIGN, TOKENS);
+	int64_t gain = 0, most = 0;
+
+	assert_non_null(read);
+	memset(left, cost.io, TOKENS / 4);
+	memset(right, cost.io, TOKENS / 4);
+	memset(read, 0xaa, TOKENS);
+	for (size_t t = 0; t < TOKENS; t++)
+		paid[t] = (uint8_t)(paid[t] + t % 2 * cost.step);
+	rows->reading(read, row, left, right, cost, TOKENS);
+	gain = rows->copy_gain(left, right, paid, cost, TOKENS);
+	rows->cheaper(row, left, right, paid, cost, TOKENS);
+	for (size_t t = 0; t < TOKENS; t++) {
+		uint32_t gaps = left[t] + right[t], without = at_most(gaps, cost.io);
+		uint32_t over = at_most(gaps + cost.step, cost.io);
+		uint32_t between = gaps + cost.step - over;
+
+		assert_true(read[t] == 0xaa || read[t] == between);
+		assert_int_equal(row[t], between < paid[t] ? 0 : cost.io);
+		gain -= paid[t] > between ? paid[t] - between : 0;
+		gain += over - without;
+	}
+	assert_int_equal(gain, 0);
+	/* Again, into a row whose wanting is known; and the largest sums that there can be. */
+	memset(read, 0xaa, TOKENS);
+	rows->reading(read, row, left, right, cost, TOKENS);
+	for (size_t t = 0; t < TOKENS; t++)
+		assert_int_equal(read[t] == 0xaa, row[t] != 0);
+	memset(left, 0, TOKENS);
+	memset(paid, cost.io + cost.step, TOKENS);
+	for (size_t t = 0; t < TOKENS; t++)
+		right[t] = cost.io;
+	most = cost.io + cost.step - cost.step;
+	assert_int_equal(rows->copy_gain(left, right, paid, cost, TOKENS), (int64_t)TOKENS * most);
+	free(left);
+	free(right);
+	free(row);
+	free(paid);
+	free(read);
+}
+
 static void passes(const struct gap_rows *rows, struct gap_cost cost, struct random_state *random)
 {
 	uint8_t *row = random_row(random, cost), *distance = random_row(random, cost);
@@ -170,6 +216,7 @@ static void all_as_plain_loops(void **state)
 			sums_gaps(rows, costs[c], &random);
 			passes(rows, costs[c], &random);
 			inserts(rows, costs[c], &random);
+			copies(rows, costs[c], &random);
 		}
 	}
 }

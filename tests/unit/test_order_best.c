@@ -53,7 +53,7 @@ static double cost_of(const struct activity *wanted, const uint32_t *order)
 	struct error err;
 	double cost;
 
-	assert_int_equal(arrangement_create(wanted, order, IO_BUNDLES, &arrangement, &err), 0);
+	assert_int_equal(arrangement_create(wanted, order, IO_BUNDLES, 0, &arrangement, &err), 0);
 	cost = (double)arrangement_cost(arrangement) / arrangement->cost.step /
 	       (double)wanted->n_tokens;
 	arrangement_free(arrangement);

@@ -16,7 +16,7 @@ static void by_hand(const struct activity *layers, const struct trace *trace,
 		    enum activity_part part, const struct order_replay_options *options,
 		    const uint32_t *order, struct order_cost *cost)
 {
-	const struct order_replay_model model = { 2, layers[0].n_neurons, NULL };
+	const struct order_replay_model model = { 2, layers[0].n_neurons, layers[0].n_neurons, NULL };
 	size_t words = bits_words(layers[0].n_neurons);
 	uint64_t token = 0, fired[4];
 	struct order_replay *replay;
@@ -80,9 +80,9 @@ static void a_trace_is_its_tokens(void **state)
 		struct watcher watcher = make_watcher();
 		struct order_cost costs[3], again[3], one;
 
-		assert_ok(order_costs(trace, cases[c].part, &options, NULL, order_of, 3, NULL,
+		assert_ok(order_costs(trace, cases[c].part, &options, NULL, order_of, NULL, 3, NULL,
 				      &watcher.progress, costs, &err), &err);
-		assert_ok(order_costs(trace, cases[c].part, &options, NULL, order_of, 3, pool,
+		assert_ok(order_costs(trace, cases[c].part, &options, NULL, order_of, NULL, 3, pool,
 				      NULL, again, &err), &err);
 		assert_memory_equal(costs, again, sizeof(costs));
 		assert_true(watcher.done == cases[c].n && watcher.total == cases[c].n);
@@ -125,7 +125,7 @@ static void windows_do_not_show(void **state)
 	};
 	uint32_t n = layers[0].n_neurons, *order = malloc(2 * n * sizeof(*order));
 	const uint32_t *const orders[1] = { order };
-	const struct order_replay_model model = { 2, n, NULL };
+	const struct order_replay_model model = { 2, n, n, NULL };
 	uint64_t *fired = malloc(2 * 600 * sizeof(*fired));
 	struct order_cost cost, expected;
 	struct order_replay *replay;
@@ -137,7 +137,7 @@ static void windows_do_not_show(void **state)
 		order[i] = i % n;
 	write_activities(folder->file, 1, layers, 2, 4096);
 	assert_ok(trace_open(folder->file, &trace, &err), &err);
-	assert_ok(order_costs(trace, ACTIVITY_ALL, &options, NULL, orders, 1, NULL, NULL, &cost,
+	assert_ok(order_costs(trace, ACTIVITY_ALL, &options, NULL, orders, NULL, 1, NULL, NULL, &cost,
 			      &err), &err);
 	assert_ok(order_replay_create(&options, &model, order, &replay, &err), &err);
 	for (uint32_t t = 0; t < 4096; t++) {
@@ -179,7 +179,7 @@ static void damaged_trace(void **state)
 	write_file(folder->file, bytes, length);
 	free(bytes);
 	assert_ok(trace_open(folder->file, &trace, &err), &err);
-	assert_refused_with(order_costs(trace, ACTIVITY_ALL, &options, NULL, orders, 1, NULL, NULL,
+	assert_refused_with(order_costs(trace, ACTIVITY_ALL, &options, NULL, orders, NULL, 1, NULL, NULL,
 					&cost, &err), &err, folder->file, "damaged");
 	trace_close(trace);
 	activity_free(&layers[0]);

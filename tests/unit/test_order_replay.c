@@ -15,6 +15,7 @@
 #include "base/median.h"
 #include "base/random.h"
 #include "bench/order_replay.h"
+#include "placement/place_choice.h"
 #include "storage/cache.h"
 #include "storage/plan.h"
 
@@ -80,7 +81,7 @@ static bool is_wanted(const struct subject *subject, uint32_t token, uint32_t la
 static struct order_cost replay(struct subject *subject, const struct order_replay_options *options)
 {
 	const struct order_replay_model model = { subject->n_layers, subject->n_neurons,
-						  subject->frequency };
+						  subject->n_neurons, subject->frequency };
 	struct order_replay *replay;
 	struct order_cost cost;
 	struct error err;
@@ -318,7 +319,7 @@ static void two_tokens_by_hand(void **state)
 		.cost = { .a_us = 10, .b_us_per_mib = 640 }, /* 10 us for a bundle, too */
 		.bundle_bytes = 16384, .cache_ratio = 1, .max_tokens = 2,
 	};
-	const struct order_replay_model model = { 2, 8, NULL };
+	const struct order_replay_model model = { 2, 8, 8, NULL };
 	struct order_replay *replay;
 	struct order_cost cost;
 	struct error err;
@@ -352,13 +353,149 @@ static void two_tokens_by_hand(void **state)
 	assert_true(about(cost.runs_by_length[1], 1 / 2.0));
 }
 
+/*
+ * Neuron 0 stands first, and again behind neuron 7; the last slot is empty. A bundle and an I/O
+ * cost 10 us each. It is cached once, wherever it was read.
+ */
+static void copies_by_hand(void **state)
+{
+	static const uint32_t order[] = { 0, 1, 2, 3, 4, 5, 6, 7, 0, PLACES_NO_NEURON };
+	static const uint64_t tokens[] = { 1 << 0 | 1 << 7, 1 << 0 | 1 << 1, 1 << 0 | 1 << 7,
+					   1 << 0 | 1 << 5 };
+	struct order_replay_options options = {
+		.cost = { .a_us = 10, .b_us_per_mib = 640 },
+		.bundle_bytes = 16384, .cache_ratio = 1, .max_tokens = 4,
+	};
+	const struct order_replay_model model = { 1, 8, 10, NULL };
+	struct order_replay *replay;
+	struct order_cost cost;
+	struct error err;
+
+	(void)state;
+	assert_ok(order_replay_create(&options, &model, order, &replay, &err), &err);
+	for (int t = 0; t < 4; t++)
+		assert_ok(order_replay_token(replay, &tokens[t], &err), &err);
+	order_replay_finish(replay, &cost);
+	order_replay_free(replay);
+	/* Slots 7 and 8; slot 1; nothing; slot 5. */
+	assert_true(about(cost.device_us, (30 + 20 + 0 + 20) / 4.0));
+	assert_true(about(cost.reads, 3 / 4.0));
+	assert_true(about(cost.bundles, 4 / 4.0));
+	assert_true(about(cost.missed, 4 / 4.0));
+	assert_true(about(cost.cache_hit_share, 4 / 8.0));
+	/* If there were no cache: 7 and 8 twice, 0 and 1, and two alone. */
+	assert_true(about(cost.runs, 5 / 4.0));
+	assert_true(about(cost.runs_by_length[1], 3 / 4.0));
+	assert_true(cost.choice_us > 0);
+}
+
+/* Two tokens at once, and one that is left over; and the same where there are no copies. */
+static void prompts_are_read_at_once(void **state)
+{
+	static const uint32_t order[] = { 0, 1, 2, 3, 4, 5, 6, 7, 0, PLACES_NO_NEURON };
+	static const uint64_t tokens[] = { 1 << 0, 1 << 7, 1 << 1 | 1 << 0, 1 << 4 | 1 << 0, 1 << 6 };
+
+	(void)state;
+	for (uint32_t n_slots = 8; n_slots <= 10; n_slots += 2) {
+		struct order_replay_options options = {
+			.cost = { .a_us = 10, .b_us_per_mib = 640 },
+			.bundle_bytes = 16384, .max_tokens = 5, .prompt_tokens = 2,
+		};
+		const struct order_replay_model model = { 1, 8, n_slots, NULL };
+		struct order_replay *replay;
+		struct order_cost cost;
+		struct error err;
+
+		assert_ok(order_replay_create(&options, &model, order, &replay, &err), &err);
+		for (int t = 0; t < 5; t++)
+			assert_ok(order_replay_token(replay, &tokens[t], &err), &err);
+		order_replay_finish(replay, &cost);
+		order_replay_free(replay);
+		assert_int_equal(cost.tokens, 2);
+		/* 0 and 7: two reads, or 7 and 8; then 0, 1 and 4. */
+		assert_true(about(cost.device_us, ((n_slots == 8 ? 40 : 30) + 50) / 2.0));
+		assert_true(about(cost.wanted, 5 / 2.0));
+	}
+}
+
+static void copies_are_read_where_they_are_chosen(void **state)
+{
+	static const uint32_t bundle_bytes[] = { 16384, 4096, 1000 };
+	uint32_t order[MAX_NEURONS + 30];
+	struct place_choice choice;
+	struct random_state random;
+	struct plan plan = { 0 };
+	struct error err;
+
+	(void)state;
+	random_seed(&random, 6);
+	assert_ok(place_choice_create(MAX_NEURONS, &choice, &err), &err);
+	for (int round = 0; round < 30; round++) {
+		struct order_replay_options options = {
+			.cost = DEVICE_COST_UFS4, .max_tokens = MAX_TOKENS,
+			.bundle_bytes = bundle_bytes[round % 3],
+		};
+		const struct plan_limits limits = {
+			.cost = options.cost, .gap_bytes = device_break_even_bytes(options.cost),
+			.stride = options.bundle_bytes, .max_read_bytes = 1 << 20,
+		};
+		const struct order_replay_model model = { 1, MAX_NEURONS, MAX_NEURONS + 30, NULL };
+		struct activity wanted = make_independent_activity(round, MAX_NEURONS, MAX_TOKENS, 0.08);
+		struct order_replay *replay;
+		struct order_cost cost;
+		struct places places;
+		double us = 0;
+
+		random_permutation(&random, order, MAX_NEURONS + 30);
+		for (int slot = 0; slot < MAX_NEURONS + 30; slot++)
+			order[slot] %= MAX_NEURONS;
+		assert_ok(places_create(order, MAX_NEURONS + 30, MAX_NEURONS, &places, &err), &err);
+		assert_ok(order_replay_create(&options, &model, order, &replay, &err), &err);
+		for (uint64_t t = 0; t < MAX_TOKENS; t++) {
+			const uint64_t *fired = wanted.fired + t * bits_words(MAX_NEURONS);
+			uint64_t slots[3];
+
+			place_choice_make(&choice, &places, fired, order_replay_io_bundles(&options),
+					  slots);
+			assert_ok(plan_make(slots, MAX_NEURONS + 30, &limits, &plan, &err), &err);
+			us += plan.predicted_us;
+			assert_ok(order_replay_token(replay, fired, &err), &err);
+		}
+		order_replay_finish(replay, &cost);
+		/* Choices between equals may be others: neurons have other numbers there. */
+		assert_true(fabs(cost.device_us / (us / MAX_TOKENS) - 1) < 0.01);
+		order_replay_free(replay);
+		places_free(&places);
+		activity_free(&wanted);
+	}
+	place_choice_free(&choice);
+	plan_free(&plan);
+}
+
+static void neurons_without_a_place_are_refused(void **state)
+{
+	static const uint32_t twice[] = { 0, 1, 1 }, strange[] = { 0, 1, 3, 2 };
+	const struct order_replay_options options = {
+		.cost = DEVICE_COST_UFS4, .bundle_bytes = 4096, .max_tokens = 1,
+	};
+	const struct order_replay_model three = { 1, 3, 3, NULL }, four = { 1, 3, 4, NULL };
+	struct order_replay *replay;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(order_replay_create(&options, &three, twice, &replay, &err), -EINVAL);
+	assert_says(&err, "1 of 3 neurons have no place");
+	assert_int_equal(order_replay_create(&options, &four, strange, &replay, &err), -EINVAL);
+	assert_says(&err, "slot 2 is said to have neuron 3 of 3");
+}
+
 static void long_runs_have_a_place(void **state)
 {
 	enum { N = 1 << 17 };
 	struct order_replay_options options = {
 		.cost = DEVICE_COST_UFS4, .bundle_bytes = 16, .max_tokens = 1,
 	};
-	const struct order_replay_model model = { 1, N, NULL };
+	const struct order_replay_model model = { 1, N, N, NULL };
 	uint32_t *order = malloc(N * sizeof(*order));
 	uint64_t *fired = malloc(N / 8);
 	struct order_replay *replay;
@@ -428,12 +565,16 @@ static void impossible_options_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_cache_is_a_plain_count),
 		cmocka_unit_test(cache_is_the_engines),
-		cmocka_unit_test(two_tokens_by_hand),
-		cmocka_unit_test(long_runs_have_a_place),
-		cmocka_unit_test(nothing_counts_within_the_warm_up),
+		cmocka_unit_test(copies_are_read_where_they_are_chosen),
+		cmocka_unit_test(copies_by_hand),
 		cmocka_unit_test(impossible_options_are_refused),
+		cmocka_unit_test(long_runs_have_a_place),
+		cmocka_unit_test(neurons_without_a_place_are_refused),
+		cmocka_unit_test(no_cache_is_a_plain_count),
+		cmocka_unit_test(nothing_counts_within_the_warm_up),
+		cmocka_unit_test(prompts_are_read_at_once),
+		cmocka_unit_test(two_tokens_by_hand),
 	};
 
 	return cmocka_run_group_tests_name("order_replay", tests, NULL, NULL);

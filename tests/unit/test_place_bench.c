@@ -11,6 +11,7 @@
 #include "bench/place_bench.h"
 #include "helpers/watcher.h"
 #include "placement/coactivation.h"
+#include "placement/order_copies.h"
 
 #define N_LAYERS 2
 #define N_NEURONS 96
@@ -89,7 +90,7 @@ static void assert_costs(const struct trace *measured, enum activity_part part,
 		struct order_cost cost;
 		struct error err;
 
-		assert_ok(order_costs(measured, part, &options->replay, bench->frequency, orders, 1,
+		assert_ok(order_costs(measured, part, &options->replay, bench->frequency, orders, NULL, 1,
 				      NULL, NULL, &cost, &err), &err);
 		assert_memory_equal(&cost, &bench->costs[method], sizeof(cost));
 		assert_true(cost.tokens > 0 && cost.device_us > 0);
@@ -166,6 +167,92 @@ static void only_some_methods(void **state)
 	trace_close(trace);
 }
 
+/* As order_copies() places them from the best order, and as order_costs() measures these. */
+static void assert_copies(const struct trace *trace, const struct place_bench_options *options,
+			  const struct place_bench *bench, const struct place_bench_copies *copies,
+			  uint32_t n_copies)
+{
+	const uint32_t *orders[1] = { copies->order };
+	struct order_best_options best = best_of_16_bundles;
+	struct order_replay_options replay = options->replay;
+	struct order_cost cost;
+	uint64_t placed = 0;
+	struct error err;
+
+	assert_int_equal(copies->n_slots, N_NEURONS + n_copies);
+	for (uint32_t layer = 0; layer < N_LAYERS; layer++) {
+		struct order_copies_result result;
+		uint32_t order[2 * N_NEURONS];
+		struct activity seen;
+
+		assert_ok(activity_load(trace, layer, ACTIVITY_SEEN, &seen, &err), &err);
+		assert_ok(order_copies(&seen, bench->orders[ORDER_BEST] + layer * N_NEURONS, &best,
+				       n_copies, NULL, order, &result, &err), &err);
+		assert_memory_equal(order, copies->order + layer * copies->n_slots,
+				    copies->n_slots * sizeof(*order));
+		placed += result.copies;
+		activity_free(&seen);
+	}
+	assert_int_equal(copies->placed, placed);
+	for (int prompt = -1; prompt < PLACE_BENCH_PROMPTS; prompt++) {
+		const struct order_cost *measured = prompt < 0 ? &copies->cost :
+							     &copies->prompts.costs[prompt];
+
+		if (prompt >= 0) {
+			replay.prompt_tokens = place_bench_prompts[prompt];
+			replay.cache_ratio = 0;
+			replay.warm_up = 0;
+		}
+		assert_ok(order_costs(trace, ACTIVITY_UNSEEN, &replay, bench->frequency, orders,
+				      &copies->n_slots, 1, NULL, NULL, &cost, &err), &err);
+		assert_true(measured->device_us == cost.device_us &&
+			    measured->tokens == cost.tokens && measured->runs == cost.runs);
+	}
+}
+
+static void copies_are_of_the_best_order(void **state)
+{
+	const struct folder *folder = *state;
+	/* Of whole clusters, none would gain by a copy. */
+	struct activity layers[N_LAYERS] = {
+		make_independent_activity(1, N_NEURONS, N_TOKENS, 0.1),
+		make_independent_activity(2, N_NEURONS, N_TOKENS, 0.1),
+	};
+	struct place_bench_options options;
+	struct place_bench bench;
+	struct trace *trace;
+	struct error err;
+
+	write_activities(folder->file, 1, layers, N_LAYERS, CHUNK);
+	assert_ok(trace_open(folder->file, &trace, &err), &err);
+	options = make_options(trace);
+	options.copies[0] = 0.25;
+	options.copies[1] = 0.5;
+	options.n_copies = 2;
+	run(&options, &bench);
+	assert_copies(trace, &options, &bench, &bench.copies[0], N_NEURONS / 4);
+	assert_copies(trace, &options, &bench, &bench.copies[1], N_NEURONS / 2);
+	assert_true(bench.copies[0].placed && bench.copies[0].search_s > 0);
+	assert_costs(trace, ACTIVITY_UNSEEN, &options, &bench);
+	/* 100 tokens: three prompts of 32, and none of 256. */
+	for (int method = 0; method < ORDER_METHODS; method++) {
+		assert_int_equal(bench.prompts[method].costs[0].tokens, 3);
+		assert_int_equal(bench.prompts[method].costs[1].tokens, 0);
+		assert_true(bench.prompts[method].costs[0].device_us > 0);
+	}
+	place_bench_free(&bench);
+	options.copies[1] = 1.5;
+	assert_int_equal(place_bench_search(&options, &bench, NULL, &err), -EINVAL);
+	assert_says(&err, "a share of 1.5 of the neurons");
+	options.copies[1] = 1;
+	options.methods[ORDER_BEST] = false;
+	assert_int_equal(place_bench_search(&options, &bench, NULL, &err), -EINVAL);
+	assert_says(&err, "from the method best only");
+	activity_free(&layers[0]);
+	activity_free(&layers[1]);
+	trace_close(trace);
+}
+
 static void traces_that_do_not_do(void **state)
 {
 	const struct folder *folder = *state;
@@ -190,6 +277,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		folder_test(another_trace_to_measure_on),
+		folder_test(copies_are_of_the_best_order),
 		folder_test(it_is_made_of_its_parts),
 		folder_test(only_some_methods),
 		folder_test(traces_that_do_not_do),
