@@ -44,7 +44,7 @@ static const struct effort efforts[ORDER_BEST_EFFORTS] = {
 	{ 0, 0, 0, 8192 }, /* for copies only */
 	{ 6, 2, 3, 8192 },
 	{ 10, 4, 6, 16384 },
-	{ 24, 8, 16, 65536 },
+	{ 20, 4, 12, 32768 },
 };
 
 struct proposal {
