@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/huge_pages.h"
+#include "base/stream_copy.h"
 #include "storage/cache_policy.h"
 
 static const struct cache_policy policies[] = {
@@ -17,6 +18,9 @@ static const struct cache_policy policies[] = {
 	{ "linked", &cache_s3fifo, cache_admit_short_runs },
 	{ "forecast", &cache_forecast, cache_admit_forecast },
 };
+
+/* A cache of more is not in the CPU's caches when a bundle of it is used. */
+#define CPU_CACHE_BYTES (UINT64_C(64) << 20)
 
 #define N_POLICIES (sizeof(policies) / sizeof(policies[0]))
 
@@ -225,7 +229,10 @@ static void place(struct cache *cache, uint32_t entry, uint32_t bundle, const ch
 {
 	cache->entries[entry] = (struct cache_entry){ .bundle = bundle };
 	cache->entry_of[bundle] = entry;
-	memcpy(memory_of(cache, entry), content, cache->kept_bytes);
+	if (cache_bytes(cache) > CPU_CACHE_BYTES)
+		stream_copy(memory_of(cache, entry), content, cache->kept_bytes);
+	else
+		memcpy(memory_of(cache, entry), content, cache->kept_bytes);
 }
 
 void cache_admit(struct cache *cache, uint32_t layer, uint32_t slot, const char *content,

@@ -156,6 +156,24 @@ static bool is_hopeless(const struct forecast_state *state, uint32_t mine)
 	return mine < state->usual_least / 2 && state->n_unlooked < MOST_UNLOOKED;
 }
 
+/*
+ * What the hand looks at next time lies anywhere in the arrays: it is on its way into the CPU's
+ * cache meanwhile.
+ */
+static void prefetch_next(const struct cache *cache, uint32_t look_at)
+{
+	const struct forecast_state *state = cache->state;
+	uint32_t here = state->hand;
+
+	for (uint32_t i = 0; i < look_at; i++) {
+		uint32_t bundle = cache->entries[here].bundle;
+
+		__builtin_prefetch(&state->recent[bundle]);
+		__builtin_prefetch(&state->prospects[bundle]);
+		here = here + 1 < cache->n_replaceable ? here + 1 : 0;
+	}
+}
+
 /* The least of the next entries. With all of those pinned the hand goes on: some entry is not. */
 static uint32_t find_least(struct cache *cache, uint32_t *least)
 {
@@ -177,6 +195,7 @@ static uint32_t find_least(struct cache *cache, uint32_t *least)
 			entry = here;
 		}
 	}
+	prefetch_next(cache, look_at);
 	return entry;
 }
 
