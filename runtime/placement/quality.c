@@ -23,7 +23,7 @@ _Static_assert(UINT32_C(1) << (RUN_LENGTH_CLASSES - 1) >= TRACE_MAX_NEURONS, "a 
 /* A run of no bundles is what there is before the first. */
 static void add_run(struct totals *totals, uint32_t length)
 {
-	uint32_t class = length > 1 ? 32 - (uint32_t)__builtin_clz(length - 1) : 0;
+	uint32_t class = length ? 31 - (uint32_t)__builtin_clz(length) : 0;
 
 	totals->run_bundles[class] += length;
 	if (length > totals->run_length_max)

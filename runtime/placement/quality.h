@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "placement/activity.h"
 
-/* Runs of 1, 2, 3-4, 5-8, 9-16 ... bundles: as many classes as the largest layer needs. */
+/* Runs of 1, 2-3, 4-7, 8-15 ... bundles: as many classes as the largest layer needs. */
 #define RUN_LENGTH_CLASSES 19
 
 struct order_quality {
@@ -24,12 +24,12 @@ struct order_quality {
 /* The shortest and the longest run of a class. */
 static inline uint32_t run_length_class_min(uint32_t class)
 {
-	return class ? (UINT32_C(1) << (class - 1)) + 1 : 1;
+	return UINT32_C(1) << class;
 }
 
 static inline uint32_t run_length_class_max(uint32_t class)
 {
-	return UINT32_C(1) << class;
+	return (UINT32_C(2) << class) - 1;
 }
 
 /*
