@@ -14,9 +14,6 @@
 #include "placement/order.h"
 #include "placement/order_best.h"
 
-/* Rows over tokens; counting pairs before takes more. */
-#define SEARCH_MEMORY (UINT64_C(1) << 30)
-
 static const enum order_method order_of[IO_LAYOUTS] = {
 	[IO_IDENTITY] = ORDER_IDENTITY,
 	[IO_FREQUENCY] = ORDER_FREQUENCY,
@@ -196,7 +193,7 @@ static struct order_best_options best_options(const struct io_inputs *inputs,
 		.io_bundles = order_replay_io_bundles(&replay),
 		.cache_ratio = options->cache_ratio,
 		.effort = ORDER_BEST_DEFAULT_EFFORT,
-		.memory = SEARCH_MEMORY,
+		.memory = ORDER_BEST_DEFAULT_MEMORY,
 	};
 }
 

@@ -44,11 +44,8 @@ struct costing {
 /* Tokens that there are, and will be replayed. */
 static uint32_t count_tokens(const struct costing *costing)
 {
-	uint64_t tokens = 0;
+	uint64_t tokens = activity_tokens(costing->trace, costing->part);
 
-	for (uint32_t chunk = 0; chunk < trace_chunks(costing->trace); chunk++)
-		if (activity_part_has(costing->part, costing->trace, chunk))
-			tokens += trace_chunk_tokens(costing->trace, chunk);
 	return tokens < costing->options.max_tokens ? (uint32_t)tokens :
 						      costing->options.max_tokens;
 }

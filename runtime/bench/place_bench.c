@@ -12,9 +12,6 @@
 #include "placement/order_copies.h"
 #include "placement/placement.h"
 
-/* Rows over tokens; counting pairs before takes more. */
-#define SEARCH_MEMORY (UINT64_C(1) << 30)
-
 const uint32_t place_bench_prompts[PLACE_BENCH_PROMPTS] = { 32, 256 };
 
 /* Seconds since the mark, which moves on. */
@@ -110,7 +107,7 @@ static int search_layer(const struct place_bench_options *options, uint32_t laye
 		.io_bundles = order_replay_io_bundles(&options->replay),
 		.cache_ratio = options->replay.cache_ratio,
 		.effort = options->effort,
-		.memory = SEARCH_MEMORY,
+		.memory = ORDER_BEST_DEFAULT_MEMORY,
 	};
 	struct coactivation coactivation = { 0 };
 	struct activity seen = { 0 };
@@ -124,14 +121,18 @@ static int search_layer(const struct place_bench_options *options, uint32_t laye
 	double mark = clock_ms();
 	int ret;
 
-	ret = activity_load(options->trace, layer, ACTIVITY_SEEN, &seen, err);
+	ret = activity_load_spread(options->trace, layer, ACTIVITY_SEEN, ORDER_BEST_MOST_TOKENS,
+				   &seen, err);
 	bench->read_s += lap(&mark);
 	if (ret < 0)
 		return ret;
-	ret = coactivation_count(&seen, options->pool, &coactivation, err);
+	ret = coactivation_count_trace(options->trace, layer, ACTIVITY_SEEN, options->pool,
+				       &coactivation, err);
 	bench->count_s += lap(&mark);
-	if (ret < 0)
-		goto out;
+	if (ret < 0) {
+		activity_free(&seen);
+		return ret;
+	}
 	for (uint32_t i = 0; i < coactivation.n_neurons; i++)
 		bench->frequency[first + i] = (float)coactivation.frequency[i] /
 					      (float)coactivation.n_tokens;
@@ -144,7 +145,6 @@ static int search_layer(const struct place_bench_options *options, uint32_t laye
 	}
 	if (ret == 0)
 		ret = search_copies(options, layer, &seen, &best, bench, err);
-out:
 	activity_free(&seen);
 	coactivation_free(&coactivation);
 	return ret;

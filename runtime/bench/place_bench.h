@@ -52,8 +52,8 @@ struct place_bench_copies {
 
 struct place_bench {
 	uint64_t placed_tokens, unseen_tokens;
-	double read_s; /* reading and decoding the trace's seen tokens */
-	double count_s; /* counting who fires together */
+	double read_s; /* reading and decoding the seen tokens that a search goes by */
+	double count_s; /* reading them all, and counting who fires together */
 	double search_s[ORDER_METHODS]; /* of all layers; 0 for methods that are not wanted */
 	double measure_s;
 	struct order_cost costs[ORDER_METHODS];

@@ -348,7 +348,7 @@ static json_t *results_json(const struct options *options, const struct result *
 {
 	const struct place_bench_options *bench = &options->bench;
 
-	return json_pack("{s:s, s:I, s:I, s:i, s:b, s:b, s:i, s:i, s:i, s:o, s:f, s:i, s:I, s:i, s:o, s:o}",
+	return json_pack("{s:s, s:I, s:I, s:i, s:b, s:b, s:i, s:i, s:I, s:o, s:f, s:i, s:I, s:i, s:o, s:o}",
 		"shape", options->subject.name,
 		"tokens", (json_int_t)result->bench.placed_tokens,
 		"unseen_tokens", (json_int_t)result->bench.unseen_tokens,
@@ -357,7 +357,7 @@ static json_t *results_json(const struct options *options, const struct result *
 		"independent", options->independent,
 		"layers", (int)options->subject.n_layers,
 		"neurons", (int)options->subject.n_neurons,
-		"bundle_bytes", (int)bench->replay.bundle_bytes,
+		"bundle_bytes", (json_int_t)bench->replay.bundle_bytes,
 		"device", device_cost_json(bench->replay.cost),
 		"cache_ratio", bench->replay.cache_ratio,
 		"effort", (int)bench->effort,

@@ -7,34 +7,6 @@
 
 #include "cli/steps.h"
 
-static int place(const struct place_step *step, bool json, struct error *err)
-{
-	struct place_report report;
-	int ret;
-
-	ret = step_place(step, &report, err);
-	if (ret < 0)
-		return ret;
-	if (json) {
-		json_t *object = place_report_json(&report);
-
-		json_object_set_new(object, "output", json_string(step->output));
-		json_object_set_new(object, "method", json_string(order_method_name(step->method)));
-		json_object_set_new(object, "seed", json_integer((json_int_t)step->seed));
-		if (step->pictures.file)
-			json_object_set_new(object, "picture", json_string(step->pictures.file));
-		if (step->pictures.folder)
-			json_object_set_new(object, "pictures",
-					    json_string(step->pictures.folder));
-		ret = print_json(object, err);
-	} else {
-		show_place_report(&report);
-		ret = finish_output(err);
-	}
-	placement_report_free(report.placement);
-	return ret;
-}
-
 /* A search that is interrupted goes on with the best order so far; the second time it ends. */
 static atomic_bool stop;
 
@@ -47,8 +19,43 @@ static void interrupted(int signal)
 static void stop_on_interrupt(void)
 {
 	struct sigaction action = { .sa_handler = interrupted, .sa_flags = SA_RESETHAND | SA_RESTART };
+	struct sigaction old;
 
-	sigaction(SIGINT, &action, NULL);
+	/* A job in the background of a script is not interrupted at all. */
+	if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+		sigaction(SIGINT, &action, NULL);
+}
+
+static int place(const struct place_step *step, bool json, struct error *err)
+{
+	struct place_report report;
+	int ret;
+
+	ret = step_place(step, &report, err);
+	if (ret < 0)
+		return ret;
+	if (atomic_load(&stop))
+		fprintf(stderr, "colink place: interrupted: the orders are the best so far, from some "
+				"layer on by linking alone\n");
+	if (json) {
+		json_t *object = place_report_json(&report);
+
+		json_object_set_new(object, "output", json_string(step->output));
+		json_object_set_new(object, "method", json_string(order_method_name(step->method)));
+		json_object_set_new(object, "seed", json_integer((json_int_t)step->seed));
+		json_object_set_new(object, "interrupted", json_boolean(atomic_load(&stop)));
+		if (step->pictures.file)
+			json_object_set_new(object, "picture", json_string(step->pictures.file));
+		if (step->pictures.folder)
+			json_object_set_new(object, "pictures",
+					    json_string(step->pictures.folder));
+		ret = print_json(object, err);
+	} else {
+		show_place_report(&report);
+		ret = finish_output(err);
+	}
+	placement_report_free(report.placement);
+	return ret;
 }
 
 /* A viewer goes by the name. */
@@ -130,6 +137,7 @@ int cmd_place(const struct command *command, int argc, char **argv)
 	status = check_pictures(command, &step.pictures);
 	if (status >= 0)
 		return status;
-	stop_on_interrupt();
+	if (step.method == ORDER_BEST)
+		stop_on_interrupt();
 	return place(&step, json, &err) < 0 ? report_failure(&err) : EXIT_DONE;
 }

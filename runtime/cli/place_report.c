@@ -227,13 +227,13 @@ json_t *place_report_json(const struct place_report *report)
 		json_decref(cost);
 		json_array_append_new(results, object);
 	}
-	return json_pack("{s:I, s:I, s:i, s:i, s:o, s:i, s:f, s:o}",
+	return json_pack("{s:I, s:I, s:I, s:i, s:o, s:I, s:f, s:o}",
 		"tokens", (json_int_t)placement->n_seen,
 		"unseen_tokens", (json_int_t)placement->n_tokens,
-		"gap_bundles", (int)placement->gap,
+		"gap_bundles", (json_int_t)placement->gap,
 		"replayed_tokens", (int)report->costs[0].tokens,
 		"device", device_cost_json(report->replay.cost),
-		"bundle_bytes", (int)report->replay.bundle_bytes,
+		"bundle_bytes", (json_int_t)report->replay.bundle_bytes,
 		"cache_ratio", report->replay.cache_ratio,
 		"results", results);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cli/steps.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "cli/engine.h"
@@ -141,6 +142,8 @@ static int place(const struct place_step *step, const struct trace *trace,
 	struct progress_bar bar;
 	int ret;
 
+	/* Large pieces that are freed go back at once, also when larger ones were freed before. */
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	report->replay = step->replay;
 	if (!report->replay.bundle_bytes)
 		report->replay.bundle_bytes = bundle_bytes_of(trace_get_shape(trace));

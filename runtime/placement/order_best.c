@@ -298,6 +298,8 @@ static void search_run(struct search *search, struct thread_pool *pool, const at
 	uint64_t cost = arrangement_cost(search->arrangement);
 	double unit = search->arrangement->cost.step * (double)result->tokens;
 
+	if (!result->tokens)
+		return;
 	result->greedy_bundles = (double)cost / unit;
 	while (result->sweeps < search->effort->sweeps && !stopped(stop)) {
 		uint64_t gained;
@@ -316,10 +318,11 @@ static void search_run(struct search *search, struct thread_pool *pool, const at
 static uint64_t most_tokens(const struct order_best_options *options, uint32_t n_bundles)
 {
 	uint64_t tokens = efforts[options->effort].tokens;
-	uint64_t room = options->memory / (arrangement_bytes(n_bundles, GAP_ROW_ALIGN) /
-					   GAP_ROW_ALIGN);
 
-	return tokens < room ? tokens : room;
+	/* By halves, so that a few bytes more or less of memory seldom make another order. */
+	while (tokens && arrangement_bytes(n_bundles, tokens) > options->memory)
+		tokens /= 2;
+	return tokens;
 }
 
 int order_best_sample(const struct activity *missed, const struct order_best_options *options,

@@ -21,12 +21,13 @@
 #define ORDER_BEST_DEFAULT_CACHE_RATIO 0.05
 /* More do not make a better order, and their counts would take twice the memory. */
 #define ORDER_BEST_MOST_TOKENS 65535
+#define ORDER_BEST_DEFAULT_MEMORY (UINT64_C(1) << 30)
 
 struct order_best_options {
 	double io_bundles; /* what an I/O costs, in bundles: a / (b * stride); above 0 */
 	double cache_ratio; /* share of the layer's bundles in DRAM, 0 to 1 */
 	uint32_t effort; /* 0: greedy linking only; each more takes about three times as long */
-	uint64_t memory; /* bytes for its rows: it goes by fewer tokens if all do not fit */
+	uint64_t memory; /* bytes for its rows: it goes by half or a quarter ... of the tokens if all do not fit */
 	const atomic_bool *stop; /* when true: end now, with the best so far; NULL: never */
 };
 

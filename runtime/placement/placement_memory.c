@@ -21,8 +21,12 @@
 /* By how much a program's first pages differ from one start to the next. */
 #define VARIATION_BYTES (UINT64_C(512) << 10)
 
-/* For each neuron: of the result, and of the search or a measurement. */
-#define RESULT_BYTES 12
+/* What device time takes, when the counts are gone: tokens, at most so much; and of each neuron. */
+#define REPLAY_MOST_BYTES (UINT64_C(32) << 20)
+#define REPLAY_BYTES 100
+
+/* For each neuron: of the result and the report; and of the search or a measurement. */
+#define RESULT_BYTES 36
 #define SEARCH_BYTES 64
 
 struct need {
@@ -30,12 +34,18 @@ struct need {
 	uint64_t counting;
 	uint64_t searching; /* ORDER_BEST: all but rows */
 	uint64_t measuring;
+	uint64_t reporting; /* without counts */
 	uint64_t others;
 };
 
 static uint64_t most(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
 }
 
 static uint64_t searching(const struct trace *trace)
@@ -56,6 +66,8 @@ static struct need find_need(const struct trace *trace, const struct placement_o
 	const struct trace *unseen = options->unseen;
 	const struct trace *measured = unseen ? unseen : trace;
 	uint64_t tokens = activity_tokens(measured, unseen ? ACTIVITY_ALL : ACTIVITY_UNSEEN);
+	uint64_t set = bits_words(shape->n_neurons) * sizeof(uint64_t);
+	uint64_t all_layers = shape->n_layers;
 	struct proc_memory now;
 
 	proc_memory_read(&now);
@@ -65,9 +77,11 @@ static struct need find_need(const struct trace *trace, const struct placement_o
 		.counting = coactivation_count_bytes(trace, n_threads),
 		.searching = options->method == ORDER_BEST ? searching(trace) : 0,
 		.measuring = amount_sum(
-			amount_product(tokens, bits_words(shape->n_neurons) * sizeof(uint64_t)),
+			amount_product(tokens, set),
 			amount_sum(trace_largest_block(measured),
 				   (uint64_t)shape->n_neurons * SEARCH_BYTES)),
+		.reporting = least(REPLAY_MOST_BYTES, amount_product(all_layers, set * tokens)) +
+			     all_layers * shape->n_neurons * REPLAY_BYTES,
 		.others = now.resident_bytes + PROGRAM_BYTES + n_threads * THREAD_BYTES +
 			  (uint64_t)shape->n_layers * shape->n_neurons * RESULT_BYTES,
 	};
@@ -80,8 +94,10 @@ static uint64_t total(const struct need *need, uint32_t n_neurons)
 				  amount_sum(need->searching,
 					     arrangement_bytes(n_neurons, LEAST_ROW_TOKENS)) : 0;
 
-	return amount_sum(amount_sum(need->counts, need->others),
-			  most(search, most(need->counting, need->measuring)));
+	return amount_sum(need->others,
+			  most(need->reporting,
+			       amount_sum(need->counts, most(search, most(need->counting,
+									  need->measuring)))));
 }
 
 static double mib(uint64_t bytes)
@@ -103,15 +119,13 @@ int placement_check_memory(const struct trace *trace, struct placement_options *
 	bytes = amount_sum(bytes, VARIATION_BYTES);
 	return error_set(err, -ENOMEM,
 			 "placing layers of %u neurons from %llu tokens does not fit into %llu bytes "
-			 "of memory; at least %llu (%.1f MiB) are needed: %.1f for counts of pairs, "
-			 "%.1f to count them, to search or to measure on unseen tokens, %.1f for "
-			 "the program; "
-			 "allow that much%s",
+			 "of memory; at least %llu (%.1f MiB) are needed: %.1f for the program and "
+			 "its results, %.1f for counts of pairs and what is done with them, or to "
+			 "report; allow that much%s",
 			 trace_get_shape(trace)->n_neurons,
 			 (unsigned long long)activity_tokens(trace, ACTIVITY_SEEN),
 			 (unsigned long long)memory, (unsigned long long)bytes, mib(bytes),
-			 mib(need.counts), mib(bytes - need.counts - need.others),
-			 mib(need.others),
+			 mib(need.others), mib(bytes - need.others),
 			 activity_tokens(trace, ACTIVITY_SEEN) > UINT16_MAX
 				 ? ", or place from at most 65535 tokens, whose counts take half"
 				 : "");

@@ -7,6 +7,7 @@
 
 #define KEPT 0.917f /* from one token to the next: a half-life of 8 tokens */
 #define USUAL_WEIGHT 0.6f
+#define NEGLIGIBLE 1e-20f
 /* How fast the threshold follows: too many by a tenth, half a per cent more. */
 #define FOLLOW 0.05f
 #define FIRST_THRESHOLD 0.3f
@@ -39,8 +40,10 @@ static void next_token(struct residency *residency, const uint64_t *fired, uint6
 	for (size_t i = bits_next(fired, n, 0); i < n; i = bits_next(fired, n, i + 1))
 		if (residency->recent[i] + residency->usual[i] <= residency->threshold)
 			bits_set(missed, i);
+	/* Not on to denormal numbers, which take a CPU many times as long. */
 	for (size_t i = 0; i < n; i++)
-		residency->recent[i] *= KEPT;
+		residency->recent[i] = residency->recent[i] > NEGLIGIBLE ?
+					       residency->recent[i] * KEPT : 0;
 	for (size_t i = bits_next(fired, n, 0); i < n; i = bits_next(fired, n, i + 1))
 		residency->recent[i] += 1 - KEPT;
 }
