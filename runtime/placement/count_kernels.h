@@ -31,7 +31,7 @@ struct count_kernel {
 	/*
 	 * counts[r * stride + c] = bits common to row r and column c. Both are
 	 * (.., n_words) and aligned to 64 bytes; n_rows and n_columns are multiples of
-	 * COUNT_BLOCK, n_words of COUNT_WORDS, at most COUNT_MAX_ROWS 32and
+	 * COUNT_BLOCK, n_words of COUNT_WORDS, at most COUNT_MAX_ROWS and
 	 * COUNT_MAX_WORDS. Thread-safe, if each thread has its own scratch.
 	 */
 	void (*count)(const uint64_t *rows, size_t n_rows, const uint64_t *columns,

@@ -87,7 +87,7 @@ static void start_at(struct ascent *ascent, double share)
 	for (uint32_t i = 0; i < ascent->n; i++) {
 		/* Rounded up, so that at a share of 1 no pair is worth anything. */
 		ascent->price[i] = (int32_t)ceil(
-			share * ldexp(ascent->forest.friend[i], ascent -> forest.shift) / 2);
+			share * ldexp(ascent->forest.friend[i], ascent->forest.shift) / 2);
 		ascent->scale[i] = sqrt(ascent->forest.friend[i]);
 	}
 }

@@ -335,7 +335,7 @@ int order_optimum_cost(const struct activity *activity, uint32_t io_bundles,
 	if (ret < 0)
 		return ret;
 	search.none = none;
-	if (io_bundles + 2 >= search.n)
+	if (search.n <= 2 || io_bundles >= search.n - 2)
 		ret = search_spans(&search, slot_to_neuron, cost, err);
 	else
 		ret = search_windows(&search, slot_to_neuron, cost, err);
