@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "placement/order_best.h"
+#include "placement/order_judge.h"
 #include "placement/order_private.h"
 
 static const char *const method_names[ORDER_METHODS] = {
@@ -74,7 +74,7 @@ int order_make(enum order_method method, const struct order_input *input,
 	case ORDER_LINKED:
 		return order_linked(input->coactivation, slot_to_neuron, err);
 	case ORDER_BEST:
-		return order_best(input->seen, input->best, input->pool, slot_to_neuron, NULL, err);
+		return order_judged(input, slot_to_neuron, err);
 	case ORDER_METHODS:
 		break;
 	}

@@ -442,8 +442,11 @@ uint64_t order_best_bytes(uint32_t n_neurons, uint64_t n_tokens)
 	uint64_t friends = (uint64_t)n_neurons * efforts[ORDER_BEST_EFFORTS - 1].friends *
 			   sizeof(uint32_t);
 
-	/* What is missed, and while its pairs are counted, or afterwards a part of it again. */
-	return amount_sum(amount_sum(amount_product(n_tokens, 2 * set), friends),
+	/*
+	 * What is missed, and while its pairs are counted, or afterwards a part of it again; and
+	 * the tokens of order_judge.c.
+	 */
+	return amount_sum(amount_sum(amount_product(n_tokens, 3 * set), friends),
 			  coactivation_bytes(n_neurons, n_tokens));
 }
 

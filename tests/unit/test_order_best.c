@@ -229,6 +229,41 @@ static void never_missed_neurons_are_last(void **state)
 	activity_free(&seen);
 }
 
+/* By both ways, of tokens with their counts: is what is placed the linked order? */
+static bool is_linked(const struct activity *seen, uint32_t *order)
+{
+	struct order_best_options options = no_cache(2);
+	struct coactivation counts;
+	uint32_t linked[NEURONS];
+	struct order_input input = { .coactivation = &counts, .seen = seen, .best = &options };
+	struct error err;
+
+	assert_ok(coactivation_count(seen, NULL, &counts, &err), &err);
+	assert_ok(order_make(ORDER_BEST, &input, order, &err), &err);
+	assert_permutation(order, NEURONS);
+	assert_ok(order_linked(&counts, linked, &err), &err);
+	coactivation_free(&counts);
+	return !memcmp(order, linked, sizeof(linked));
+}
+
+static void what_it_did_not_see_judges(void **state)
+{
+	struct activity clusters = make_overlapping_activity(1, SEEN);
+	struct activity unseen = make_overlapping_activity(2, UNSEEN);
+	struct activity chance = make_independent_activity(1, NEURONS, SEEN, 0.05);
+	struct order_best_options none = no_cache(0);
+	uint32_t order[NEURONS], greedy[NEURONS];
+
+	(void)state;
+	assert_true(is_linked(&chance, order));
+	assert_false(is_linked(&clusters, order));
+	search(&clusters, &none, NULL, greedy, NULL);
+	assert_true(cost_of(&unseen, order) < cost_of(&unseen, greedy) * 0.95);
+	activity_free(&clusters);
+	activity_free(&unseen);
+	activity_free(&chance);
+}
+
 static void options_are_refused(void **state)
 {
 	struct activity seen = make_overlapping_activity(1, 100);
@@ -262,6 +297,7 @@ int main(void)
 		cmocka_unit_test(options_are_refused),
 		cmocka_unit_test(stopped_it_has_an_order),
 		cmocka_unit_test(threads_do_not_matter),
+		cmocka_unit_test(what_it_did_not_see_judges),
 		cmocka_unit_test(without_effort_it_is_greedy),
 	};
 
