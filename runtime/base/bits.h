@@ -23,6 +23,11 @@ static inline void bits_set(uint64_t *set, size_t i)
 	set[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
+static inline void bits_clear(uint64_t *set, size_t i)
+{
+	set[i / 64] &= ~(UINT64_C(1) << (i % 64));
+}
+
 /* How many integers are in the set of `words` words. */
 static inline size_t bits_count(const uint64_t *set, size_t words)
 {

@@ -14,4 +14,13 @@ static inline double clock_ms(void)
 	return now.tv_sec * 1e3 + now.tv_nsec / 1e6;
 }
 
+/* Seconds since the mark, a clock_ms(), which moves on. */
+static inline double clock_lap_s(double *mark_ms)
+{
+	double now = clock_ms(), seconds = (now - *mark_ms) / 1e3;
+
+	*mark_ms = now;
+	return seconds;
+}
+
 #endif

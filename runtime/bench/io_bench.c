@@ -13,6 +13,7 @@
 
 #include "base/bits.h"
 #include "base/median.h"
+#include "base/ratio.h"
 #include "base/random.h"
 #include "bench/extent_file.h"
 #include "bench/io_inputs.h"
@@ -44,11 +45,6 @@ static void consume(void *arg, uint32_t token, uint32_t layer, uint32_t slot,
 	for (uint32_t i = 0; i < n_bytes; i += EXTENT_PAGE)
 		bench->sum += ((const volatile uint8_t *)bytes)[i];
 	bench->sum += ((const volatile uint8_t *)bytes)[n_bytes - 1];
-}
-
-static double ratio(double part, double whole)
-{
-	return whole > 0 ? part / whole : 0;
 }
 
 static void sum_up(struct bench *bench, uint32_t n, struct io_sample *sample, double *io_ms)

@@ -87,14 +87,9 @@ static int make_layouts(struct io_inputs *inputs, const struct trace *trace, uin
 			struct error *err)
 {
 	const struct bundle_geometry *geometry = &inputs->geometry;
-	uint64_t unseen = 0;
+	uint64_t unseen = activity_tokens(trace, ACTIVITY_UNSEEN);
 
-	for (uint32_t chunk = 0; chunk < trace_chunks(trace); chunk++) {
-		if (trace_chunk_unseen(trace, chunk))
-			unseen += trace_chunk_tokens(trace, chunk);
-		else
-			inputs->placed_tokens += trace_chunk_tokens(trace, chunk);
-	}
+	inputs->placed_tokens = activity_tokens(trace, ACTIVITY_SEEN);
 	inputs->n_tokens = unseen < n_tokens ? (uint32_t)unseen : n_tokens;
 	for (int i = 0; i < IO_LAYOUTS; i++) {
 		struct io_layout_inputs *layout = &inputs->layouts[i];

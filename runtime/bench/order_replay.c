@@ -17,6 +17,7 @@
 #include "base/bits.h"
 #include "base/clock.h"
 #include "base/median.h"
+#include "base/ratio.h"
 #include "placement/place_choice.h"
 #include "placement/places.h"
 #include "storage/cache.h"
@@ -381,11 +382,6 @@ int order_replay_token(struct order_replay *replay, const uint64_t *fired, struc
 				 replay->max_tokens);
 	return replay->prompt_tokens > 1 ? gather(replay, fired, err) :
 					   replay_token(replay, fired, err);
-}
-
-static double ratio(double part, double whole)
-{
-	return whole > 0 ? part / whole : 0;
 }
 
 void order_replay_finish(struct order_replay *replay, struct order_cost *cost)

@@ -14,15 +14,6 @@
 
 const uint32_t place_bench_prompts[PLACE_BENCH_PROMPTS] = { 32, 256 };
 
-/* Seconds since the mark, which moves on. */
-static double lap(double *mark)
-{
-	double now = clock_ms(), seconds = (now - *mark) / 1e3;
-
-	*mark = now;
-	return seconds;
-}
-
 static int check(const struct place_bench_options *options, const struct place_bench *bench,
 		 struct error *err)
 {
@@ -94,7 +85,7 @@ static int search_copies(const struct place_bench_options *options, uint32_t lay
 		if (ret < 0)
 			return ret;
 		copies->placed += result.copies;
-		copies->search_s += lap(&mark);
+		copies->search_s += clock_lap_s(&mark);
 	}
 	return 0;
 }
@@ -123,12 +114,12 @@ static int search_layer(const struct place_bench_options *options, uint32_t laye
 
 	ret = activity_load_spread(options->trace, layer, ACTIVITY_SEEN, ORDER_BEST_MOST_TOKENS,
 				   &seen, err);
-	bench->read_s += lap(&mark);
+	bench->read_s += clock_lap_s(&mark);
 	if (ret < 0)
 		return ret;
 	ret = coactivation_count_trace(options->trace, layer, ACTIVITY_SEEN, options->pool,
 				       &coactivation, err);
-	bench->count_s += lap(&mark);
+	bench->count_s += clock_lap_s(&mark);
 	if (ret < 0) {
 		activity_free(&seen);
 		return ret;
@@ -139,9 +130,9 @@ static int search_layer(const struct place_bench_options *options, uint32_t laye
 	for (int method = 0; ret == 0 && method < ORDER_METHODS; method++) {
 		if (!options->methods[method])
 			continue;
-		lap(&mark);
+		clock_lap_s(&mark);
 		ret = order_make(method, &input, bench->orders[method] + first, err);
-		bench->search_s[method] += lap(&mark);
+		bench->search_s[method] += clock_lap_s(&mark);
 	}
 	if (ret == 0)
 		ret = search_copies(options, layer, &seen, &best, bench, err);
@@ -264,7 +255,7 @@ int place_bench_measure(const struct place_bench_options *options, struct place_
 		if (ret < 0)
 			return ret;
 	}
-	bench->measure_s = lap(&mark);
+	bench->measure_s = clock_lap_s(&mark);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "cli/engine.h"
 #include "cli/steps.h"
@@ -168,15 +169,6 @@ struct link_result {
 	struct train_report *train;
 };
 
-/* Seconds since the mark, which moves on. */
-static double lap(double *mark)
-{
-	double now = now_seconds(), seconds = now - *mark;
-
-	*mark = now;
-	return seconds;
-}
-
 /* A missing text should not show only after a long import. */
 static int check_texts(const struct string_list *texts, struct error *err)
 {
@@ -223,26 +215,26 @@ static int do_steps(const struct link_options *options, struct link_result *resu
 		.output = scratch.files[SCRATCH_PREDICTOR],
 		.threads = options->threads,
 	};
-	double mark = now_seconds();
+	double mark = clock_ms();
 	int ret;
 
 	ret = step_import("1/5 import", options->source, trace.model, err);
-	result->seconds[STEP_IMPORT] = lap(&mark);
+	result->seconds[STEP_IMPORT] = clock_lap_s(&mark);
 	if (ret == 0)
 		ret = look_at_model(trace.model, train.options.rank, &place, err);
 	if (ret == 0)
 		ret = step_trace(&trace, &result->record, err);
-	result->seconds[STEP_TRACE] = lap(&mark);
+	result->seconds[STEP_TRACE] = clock_lap_s(&mark);
 	if (ret == 0)
 		ret = step_place(&place, &result->place, err);
-	result->seconds[STEP_PLACE] = lap(&mark);
+	result->seconds[STEP_PLACE] = clock_lap_s(&mark);
 	if (ret == 0)
 		ret = step_train(&train, &result->train, err);
-	result->seconds[STEP_TRAIN] = lap(&mark);
+	result->seconds[STEP_TRAIN] = clock_lap_s(&mark);
 	if (ret == 0)
 		ret = step_pack("5/5 pack", trace.model, place.output, train.output,
 				options->output, err);
-	result->seconds[STEP_PACK] = lap(&mark);
+	result->seconds[STEP_PACK] = clock_lap_s(&mark);
 	return ret;
 }
 

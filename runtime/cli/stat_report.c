@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/ratio.h"
 #include "cli/cli.h"
 
 /* Columns of a name; a longer one shows its end, where paths differ. */
@@ -37,11 +38,6 @@ static struct io_cache cache_between(const struct io_cache *now, const struct io
 
 	subtract(&difference, now, before, sizeof(difference));
 	return difference;
-}
-
-static double ratio(double part, double whole)
-{
-	return whole > 0 ? part / whole : 0;
 }
 
 static uint64_t hits(const struct io_cache *cache)

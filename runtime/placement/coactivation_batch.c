@@ -15,11 +15,6 @@
 /* Lists of tokens with more neurons than this share are not worth their memory. */
 #define LISTED_SHARE 8
 
-static size_t rounded_up(size_t n, size_t unit)
-{
-	return (n + unit - 1) / unit * unit;
-}
-
 static size_t list_room(uint32_t n_neurons)
 {
 	return (size_t)n_neurons * BATCH_TOKENS / LISTED_SHARE;
@@ -29,7 +24,7 @@ static size_t thread_bytes(void)
 {
 	size_t dense = dense_scratch_bytes(), sparse = sparse_scratch_bytes();
 
-	return rounded_up(dense > sparse ? dense : sparse, 64);
+	return amount_round_up(dense > sparse ? dense : sparse, 64);
 }
 
 uint64_t batch_bytes(uint32_t n_neurons, unsigned int n_threads)
@@ -194,7 +189,7 @@ static void begin(struct coactivation_batch *batch, const uint64_t *fired, uint3
 {
 	batch->fired = fired;
 	batch->n_tokens = n_tokens;
-	batch->n_words = rounded_up(bits_words(n_tokens), COUNT_WORDS);
+	batch->n_words = amount_round_up(bits_words(n_tokens), COUNT_WORDS);
 	thread_pool_run(batch->pool, bits_words(batch->to->n_neurons), 1, turn, batch);
 	thread_pool_run(batch->pool, n_tokens, 64, count_fires, batch);
 }

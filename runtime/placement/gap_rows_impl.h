@@ -16,6 +16,12 @@ static inline uint8_t least(uint8_t a, uint8_t b)
 	return a < b ? a : b;
 }
 
+/* Where sums of 16 bits that begin at a token have to be emptied. */
+static inline size_t round_end(size_t begin, size_t n)
+{
+	return n - begin < LANES * ROUNDS ? n : begin + LANES * ROUNDS;
+}
+
 static inline uint64_t sum_lanes(const uint16_t *lanes)
 {
 	uint64_t sum = 0;
@@ -77,7 +83,7 @@ static uint64_t insertion(const uint8_t *restrict left, const uint8_t *restrict 
 	uint64_t sum = 0;
 
 	while (begin < end) {
-		size_t stop = end - begin < LANES * ROUNDS ? end : begin + LANES * ROUNDS;
+		size_t stop = round_end(begin, end);
 		uint16_t sums[LANES] = { 0 };
 
 		for (size_t t = begin; t < stop; t += LANES)
@@ -157,7 +163,7 @@ static int64_t copy_gain(const uint8_t *restrict left, const uint8_t *restrict r
 	uint64_t sum = 0;
 
 	for (size_t begin = 0; begin < n; begin += LANES * ROUNDS) {
-		size_t stop = n - begin < LANES * ROUNDS ? n : begin + LANES * ROUNDS;
+		size_t stop = round_end(begin, n);
 		uint16_t sums[LANES] = { 0 };
 
 		for (size_t t = begin; t < stop; t += LANES)
@@ -181,7 +187,7 @@ static uint64_t gaps_before(const uint8_t *restrict row, const uint8_t *restrict
 	uint64_t sum = 0;
 
 	for (size_t begin = 0; begin < n; begin += LANES * ROUNDS) {
-		size_t stop = n - begin < LANES * ROUNDS ? n : begin + LANES * ROUNDS;
+		size_t stop = round_end(begin, n);
 		uint16_t sums[LANES] = { 0 };
 
 		for (size_t t = begin; t < stop; t += LANES)
@@ -199,7 +205,7 @@ static uint64_t pass(uint8_t *restrict distance, const uint8_t *restrict row, st
 	uint64_t sum = 0;
 
 	for (size_t begin = 0; begin < n; begin += LANES * ROUNDS) {
-		size_t stop = n - begin < LANES * ROUNDS ? n : begin + LANES * ROUNDS;
+		size_t stop = round_end(begin, n);
 		uint16_t sums[LANES] = { 0 };
 
 		for (size_t t = begin; t < stop; t += LANES)
@@ -221,7 +227,7 @@ static uint64_t junction(const uint8_t *restrict left, const uint8_t *restrict r
 	uint64_t sum = 0;
 
 	for (size_t begin = 0; begin < n; begin += LANES * ROUNDS) {
-		size_t stop = n - begin < LANES * ROUNDS ? n : begin + LANES * ROUNDS;
+		size_t stop = round_end(begin, n);
 		uint16_t sums[LANES] = { 0 };
 
 		for (size_t t = begin; t < stop; t += LANES)

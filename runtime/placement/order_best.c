@@ -71,6 +71,7 @@ struct search {
 /* What the segment costs where it is: of the probed tokens, and of all. */
 struct removal {
 	uint64_t probed, all;
+	double chance; /* by how much the probed tokens may mislead */
 };
 
 static size_t probed_tokens(const struct arrangement *arrangement)
@@ -87,19 +88,19 @@ static struct removal measure_removal(const struct arrangement *arrangement,
 	removal.probed = arrangement_removal(arrangement, segment, first_slot, 0, probed);
 	removal.all = removal.probed + arrangement_removal(arrangement, segment, first_slot, probed,
 							   arrangement->n_tokens);
+	removal.chance = 2 * sqrt((double)removal.probed * arrangement->cost.io);
 	return removal;
 }
 
 /* What the move gains; 0 as soon as it is known to gain nothing, or unlikely to. */
-static int64_t measure_gain(const struct arrangement *arrangement,
-			    const struct gap_segment *segment, const struct arrangement_move *move,
-			    const struct removal *removal)
+static int64_t measure_far_gain(const struct arrangement *arrangement,
+				const struct gap_segment *segment,
+				const struct arrangement_move *move, const struct removal *removal)
 {
 	size_t probed = probed_tokens(arrangement);
 	uint64_t cost = arrangement_insertion(arrangement, segment, move, 0, probed);
-	double chance = 2 * sqrt((double)removal->probed * arrangement->cost.io);
 
-	if ((double)cost > (double)removal->probed + chance)
+	if ((double)cost > (double)removal->probed + removal->chance)
 		return 0;
 	cost += arrangement_insertion(arrangement, segment, move, probed, arrangement->n_tokens);
 	return cost < removal->all ? (int64_t)(removal->all - cost) : 0;
@@ -112,14 +113,24 @@ static int64_t measure_near_gain(const struct arrangement *arrangement,
 				 const struct removal *removal)
 {
 	size_t probed = probed_tokens(arrangement);
-	double chance = 2 * sqrt((double)removal->probed * arrangement->cost.io);
 	int64_t gain = arrangement_near_gain(arrangement, move, 0, probed, segment->scratch);
 
-	if ((double)gain < -chance)
+	if ((double)gain < -removal->chance)
 		return 0;
 	gain += arrangement_near_gain(arrangement, move, probed, arrangement->n_tokens,
 				      segment->scratch);
 	return gain > 0 ? gain : 0;
+}
+
+static int64_t measure_gain(const struct search *search, const struct gap_segment *segment,
+			    const struct arrangement_move *move, const struct removal *removal)
+{
+	if (arrangement_can_move(search->arrangement, move))
+		return measure_far_gain(search->arrangement, segment, move, removal);
+	if (search->near && move->n_slots <= LONGEST_NEAR &&
+	    arrangement_is_near(search->arrangement, move))
+		return measure_near_gain(search->arrangement, segment, move, removal);
+	return 0;
 }
 
 /* Before and behind a neuron, either way round. */
@@ -133,15 +144,7 @@ static void try_beside(const struct search *search, const struct gap_segment *se
 		tried->behind = way & 1;
 		tried->move.reversed = way & 2;
 		tried->move.slot = at + tried->behind;
-		if (arrangement_can_move(search->arrangement, &tried->move))
-			tried->gain = measure_gain(search->arrangement, segment, &tried->move,
-						   removal);
-		else if (search->near && tried->move.n_slots <= LONGEST_NEAR &&
-			 arrangement_is_near(search->arrangement, &tried->move))
-			tried->gain = measure_near_gain(search->arrangement, segment,
-							&tried->move, removal);
-		else
-			continue;
+		tried->gain = measure_gain(search, segment, &tried->move, removal);
 		if (tried->gain > best->gain)
 			*best = *tried;
 	}
@@ -196,7 +199,7 @@ static void propose_some(void *arg, size_t begin, size_t end)
 }
 
 /* Since it was proposed, others of the batch may have moved. */
-static int64_t still_gains(struct search *search, struct proposal *proposal,
+static int64_t still_gains(const struct search *search, struct proposal *proposal,
 			   struct gap_segment *segment)
 {
 	const struct arrangement *arrangement = search->arrangement;
@@ -211,9 +214,9 @@ static int64_t still_gains(struct search *search, struct proposal *proposal,
 	for (uint32_t i = 0; i < move->n_slots; i++)
 		arrangement_append(arrangement, move->first_slot + i, segment);
 	removal = measure_removal(arrangement, segment, move->first_slot);
-	if (arrangement_is_near(arrangement, move))
-		return measure_near_gain(arrangement, segment, move, &removal);
-	return measure_gain(arrangement, segment, move, &removal);
+	if (arrangement_can_move(arrangement, move))
+		return measure_far_gain(arrangement, segment, move, &removal);
+	return measure_near_gain(arrangement, segment, move, &removal);
 }
 
 static void wake_around(struct search *search, uint32_t slot)
@@ -249,18 +252,13 @@ static uint64_t apply_batch(struct search *search)
 	return gained;
 }
 
-static bool stopped(const atomic_bool *stop)
-{
-	return stop && atomic_load_explicit(stop, memory_order_relaxed);
-}
-
 /* Every neuron that is awake, by index; returns what was gained. */
 static uint64_t sweep(struct search *search, struct thread_pool *pool, const atomic_bool *stop)
 {
 	uint32_t n = search->arrangement->n_bundles;
 	uint64_t gained = 0;
 
-	for (uint32_t neuron = 0; neuron < n && !stopped(stop);) {
+	for (uint32_t neuron = 0; neuron < n && !order_best_stopped(stop);) {
 		for (search->n_batch = 0; neuron < n && search->n_batch < BATCH; neuron++)
 			if (!search->asleep[neuron])
 				search->batch[search->n_batch++] = neuron;
@@ -301,7 +299,7 @@ static void search_run(struct search *search, struct thread_pool *pool, const at
 	if (!result->tokens)
 		return;
 	result->greedy_bundles = (double)cost / unit;
-	while (result->sweeps < search->effort->sweeps && !stopped(stop)) {
+	while (result->sweeps < search->effort->sweeps && !order_best_stopped(stop)) {
 		uint64_t gained;
 
 		search->near = result->sweeps > 0;

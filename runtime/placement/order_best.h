@@ -18,7 +18,6 @@
 
 #define ORDER_BEST_EFFORTS 4 /* 0 to 3 */
 #define ORDER_BEST_DEFAULT_EFFORT 2
-#define ORDER_BEST_DEFAULT_CACHE_RATIO 0.05
 /* More do not make a better order, and their counts would take twice the memory. */
 #define ORDER_BEST_MOST_TOKENS 65535
 #define ORDER_BEST_DEFAULT_MEMORY (UINT64_C(1) << 30)

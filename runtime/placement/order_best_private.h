@@ -3,10 +3,18 @@
 #ifndef COLINK_PLACEMENT_ORDER_BEST_PRIVATE_H
 #define COLINK_PLACEMENT_ORDER_BEST_PRIVATE_H
 
+#include <stdbool.h>
+
 #include "placement/order_best.h"
 
 /* -EINVAL, with a line on it, for options out of range. */
 int order_best_check(const struct order_best_options *options, struct error *err);
+
+/* Is the search to end? `stop` may be NULL. */
+static inline bool order_best_stopped(const atomic_bool *stop)
+{
+	return stop && atomic_load_explicit(stop, memory_order_relaxed);
+}
 
 /*
  * The tokens to search by: as many as the effort asks for, and as an arrangement with so many

@@ -175,17 +175,12 @@ static void find_some(void *arg, size_t begin, size_t end)
 			  &copying->best[copying->batch[i]]);
 }
 
-static bool stopped(const atomic_bool *stop)
-{
-	return stop && atomic_load_explicit(stop, memory_order_relaxed);
-}
-
 /* Of all neurons. */
 static void find_all(struct copying *copying, struct thread_pool *pool, const atomic_bool *stop)
 {
 	uint32_t n = copying->missed->n_neurons;
 
-	for (uint32_t neuron = 0; neuron < n && !stopped(stop);) {
+	for (uint32_t neuron = 0; neuron < n && !order_best_stopped(stop);) {
 		for (copying->n_batch = 0; neuron < n && copying->n_batch < BATCH; neuron++)
 			copying->batch[copying->n_batch++] = neuron;
 		thread_pool_run(pool, copying->n_batch, 1, find_some, copying);
@@ -277,7 +272,7 @@ static void insert_until(struct copying *copying, uint32_t goal, struct thread_p
 			 const atomic_bool *stop)
 {
 	find_all(copying, pool, stop);
-	while (copying->arrangement->n_bundles < goal && !stopped(stop)) {
+	while (copying->arrangement->n_bundles < goal && !order_best_stopped(stop)) {
 		int64_t best_of_rest = pick_batch(copying);
 
 		if (!copying->n_batch)

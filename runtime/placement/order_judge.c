@@ -30,8 +30,8 @@ static int take_side(const struct activity *all, bool judging, struct activity *
 	uint64_t passed = 0;
 
 	*side = (struct activity){ .n_neurons = all->n_neurons };
-	side->fired = malloc((all->n_tokens ? all->n_tokens : 1) * words * sizeof(*side->fired) /
-			     (judging ? JUDGE_EVERY / 2 : 1) + BLOCK * words * sizeof(*side->fired));
+	side->fired = malloc((all->n_tokens / (judging ? JUDGE_EVERY : 1) + BLOCK) * words *
+			     sizeof(*side->fired));
 	if (!side->fired)
 		return error_no_memory(err, "tokens to judge an order by");
 	for (uint64_t t = 0; t < all->n_tokens; t++)

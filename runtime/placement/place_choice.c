@@ -37,11 +37,6 @@ void place_choice_free(struct place_choice *choice)
 	*choice = (struct place_choice){ 0 };
 }
 
-static void clear(uint64_t *set, size_t i)
-{
-	set[i / 64] &= ~(UINT64_C(1) << (i % 64));
-}
-
 /* Slots between this one and the next chosen one before it; `reach` if none is nearer. */
 static size_t gap_before(const struct chosen_slots *slots, size_t slot)
 {
@@ -129,7 +124,7 @@ static bool choose_again(struct place_choice *choice, const struct places *place
 	for (uint32_t i = 0; i < several; i++) {
 		uint32_t was = choice->chosen[i];
 
-		clear(slots->set, was);
+		bits_clear(slots->set, was);
 		choice->chosen[i] = cheapest(slots, places, choice->neurons[i]);
 		bits_set(slots->set, choice->chosen[i]);
 		changed |= choice->chosen[i] != was;

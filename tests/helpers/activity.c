@@ -99,7 +99,7 @@ char *independent_trace(const char *folder, uint64_t model_id, uint32_t n_layers
 
 const struct order_best_options best_of_16_bundles = {
 	.io_bundles = 16,
-	.cache_ratio = ORDER_BEST_DEFAULT_CACHE_RATIO,
+	.cache_ratio = 0.05,
 	.effort = ORDER_BEST_DEFAULT_EFFORT,
 	.memory = UINT64_C(1) << 30,
 };

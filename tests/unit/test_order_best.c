@@ -211,7 +211,7 @@ static void never_missed_neurons_are_last(void **state)
 		bits_set(seen.fired + t * words, 17);
 		if (t % 8)
 			bits_set(seen.fired + t * words, 3);
-		seen.fired[t * words + 399 / 64] &= ~(UINT64_C(1) << 399 % 64);
+		bits_clear(seen.fired + t * words, 399);
 	}
 	/* Neither had a first time that was missed. */
 	for (uint64_t t = 0; t < 64; t++)

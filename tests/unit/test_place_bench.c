@@ -40,7 +40,7 @@ static struct place_bench_options make_options(const struct trace *trace)
 		.trace = trace, .seed = 7, .effort = ORDER_BEST_DEFAULT_EFFORT,
 		/* As by make_order(). */
 		.replay = { .cost = { .a_us = 16, .b_us_per_mib = 256 }, .bundle_bytes = 4096,
-			    .cache_ratio = ORDER_BEST_DEFAULT_CACHE_RATIO, .warm_up = 10, .max_tokens = 1000 },
+			    .cache_ratio = best_of_16_bundles.cache_ratio, .warm_up = 10, .max_tokens = 1000 },
 	};
 
 	for (int method = 0; method < ORDER_METHODS; method++)

@@ -85,7 +85,7 @@ static double least_cost(const struct layer *layer, const uint64_t *wanted, uint
 
 		bits_set(slots, slot);
 		cost = least_cost(layer, wanted, neuron + 1, slots, io);
-		slots[slot / 64] &= ~(UINT64_C(1) << slot % 64);
+		bits_clear(slots, slot);
 		least = cost < least ? cost : least;
 	}
 	return least;
