@@ -39,7 +39,7 @@ struct io_bench_options {
 	 * its name, that does not map the file.
 	 */
 	struct read_log *reads;
-	struct memory_group_sources groups; /* MEMORY_GROUP_SOURCES but in a test */
+	struct memory_controller_sources groups; /* MEMORY_CONTROLLER_SOURCES but in a test */
 };
 
 /* One method's replay of all tokens. All are over the tokens, in doubles for their medians. */

@@ -27,7 +27,7 @@ struct io_setting {
 	struct device_cost cost;
 	double cache_ratio; /* share of all bundles in DRAM */
 	uint32_t queue_depth;
-	struct memory_group_sources groups; /* for methods that map the file */
+	struct memory_controller_sources groups; /* for methods that map the file */
 	const struct source_observer *observer; /* told of every I/O but those of mapped files */
 	uint32_t mmap_tokens; /* the first of the tokens, of which these replay no more */
 	/*

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,122 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FIELDS 64 /* of a line of mountinfo, at most */
 /* A process that has ended may count a moment longer. */
 #define REMOVE_TRIES 200
 #define REMOVE_PAUSE_US 10000
-
-/* Where the memory controller is. */
-struct controller {
-	bool v2;
-	char *root; /* the group at which it is mounted */
-	char *mount;
-};
-
-/* Is `name` one of the words between commas? */
-static bool has_word(const char *list, const char *name)
-{
-	size_t length = strlen(name);
-
-	for (const char *at = list; (at = strstr(at, name)); at += length)
-		if ((at == list || at[-1] == ',') && (at[length] == ',' || !at[length]))
-			return true;
-	return false;
-}
-
-/*
- * A line of proc_pid_mountinfo(5): ID, parent, device, root, mount point, options, optional
- * fields, "-", type, source, options of the file system. True for a mount of cgroup v1 with
- * memory, or of v2 while nothing better was found.
- */
-static bool take_mount(char *line, struct controller *controller)
-{
-	char *fields[FIELDS], *rest = line;
-	size_t n = 0, dash = 6;
-
-	while (n < FIELDS && (fields[n] = strsep(&rest, " \n")))
-		n++;
-	while (dash < n && strcmp(fields[dash], "-"))
-		dash++;
-	if (dash + 3 >= n)
-		return false;
-	if (!strcmp(fields[dash + 1], "cgroup") && has_word(fields[dash + 3], "memory"))
-		controller->v2 = false;
-	else if (!strcmp(fields[dash + 1], "cgroup2") && !controller->mount)
-		controller->v2 = true;
-	else
-		return false;
-	free(controller->root);
-	free(controller->mount);
-	controller->root = strdup(fields[3]);
-	controller->mount = strdup(fields[4]);
-	return true;
-}
-
-static int find_controller(const char *mounts, struct controller *controller, struct error *err)
-{
-	FILE *file = fopen(mounts, "re");
-	char *line = NULL;
-	size_t size = 0;
-	bool found = false;
-
-	*controller = (struct controller){ 0 };
-	if (!file)
-		return error_set(err, -errno, "%s: %s", mounts, strerror(errno));
-	while (getline(&line, &size, file) >= 0)
-		found = take_mount(line, controller) || found;
-	free(line);
-	fclose(file);
-	if (!found)
-		return error_set(err, -ENODEV,
-				 "no memory cgroups are mounted, which limit the page cache");
-	if (!controller->root || !controller->mount)
-		return error_no_memory(err, "the mount of cgroups");
-	return 0;
-}
-
-/* The group of a line "ID:controllers:group", if it is the controller's. */
-static char *group_of_line(char *line, bool v2)
-{
-	char *controllers = strchr(line, ':'), *group;
-
-	group = controllers ? strchr(controllers + 1, ':') : NULL;
-	if (!group)
-		return NULL;
-	*controllers++ = '\0';
-	*group++ = '\0';
-	group[strcspn(group, "\n")] = '\0';
-	if (v2)
-		return !strcmp(line, "0") ? strdup(group) : NULL;
-	return has_word(controllers, "memory") ? strdup(group) : NULL;
-}
-
-static int find_own_group(const char *own, bool v2, char **group, struct error *err)
-{
-	FILE *file = fopen(own, "re");
-	char *line = NULL;
-	size_t size = 0;
-
-	*group = NULL;
-	if (!file)
-		return error_set(err, -errno, "%s: %s", own, strerror(errno));
-	while (!*group && getline(&line, &size, file) >= 0)
-		*group = group_of_line(line, v2);
-	free(line);
-	fclose(file);
-	return *group ? 0 : error_set(err, -ENODEV, "%s: no memory cgroup in it", own);
-}
-
-/* What is below the group that is mounted; all of it when that is not above. */
-static const char *below(const char *group, const char *root)
-{
-	size_t length = strlen(root);
-
-	if (strcmp(root, "/") && !strncmp(group, root, length) &&
-	    (group[length] == '/' || !group[length]))
-		return group + length;
-	return strcmp(group, "/") ? group : "";
-}
 
 static int write_value(const char *folder, const char *name, const char *value, struct error *err)
 {
@@ -198,7 +84,7 @@ static int make_folder(const char *parent, struct memory_group *group, struct er
 }
 
 /* In v2, children have the memory controller when their parent says so. */
-static int set_limit(const struct controller *controller, const char *parent,
+static int set_limit(const struct memory_controller *controller,
 		     const struct memory_group *group, uint64_t limit_bytes, struct error *err)
 {
 	const char *name = controller->v2 ? "memory.max" : "memory.limit_in_bytes";
@@ -209,7 +95,7 @@ static int set_limit(const struct controller *controller, const char *parent,
 	snprintf(value, sizeof(value), "%" PRIu64, limit_bytes);
 	ret = write_value(group->path, name, value, controller->v2 ? &first : err);
 	if (ret == -ENOENT && controller->v2) {
-		ret = write_value(parent, "cgroup.subtree_control", "+memory", err);
+		ret = write_value(controller->own, "cgroup.subtree_control", "+memory", err);
 		if (ret == 0)
 			ret = write_value(group->path, name, value, err);
 	} else if (ret < 0 && controller->v2) {
@@ -218,14 +104,14 @@ static int set_limit(const struct controller *controller, const char *parent,
 	return ret;
 }
 
-static int create_in(const struct controller *controller, const char *parent, uint64_t limit_bytes,
+static int create_in(const struct memory_controller *controller, uint64_t limit_bytes,
 		     struct memory_group *group, struct error *err)
 {
-	int ret = make_folder(parent, group, err);
+	int ret = make_folder(controller->own, group, err);
 
 	if (ret < 0)
 		goto free_path;
-	ret = set_limit(controller, parent, group, limit_bytes, err);
+	ret = set_limit(controller, group, limit_bytes, err);
 	if (ret == 0)
 		ret = start_remover(group, err);
 	if (ret == 0)
@@ -237,28 +123,17 @@ free_path:
 	return ret;
 }
 
-int memory_group_create(const struct memory_group_sources *sources, uint64_t limit_bytes,
+int memory_group_create(const struct memory_controller_sources *sources, uint64_t limit_bytes,
 			struct memory_group *group, struct error *err)
 {
-	struct controller controller;
-	char *own = NULL, *parent = NULL;
+	struct memory_controller controller;
 	int ret;
 
 	*group = (struct memory_group){ .remover = -1, .hold = -1 };
-	ret = find_controller(sources->mounts, &controller, err);
+	ret = memory_controller_find(sources, &controller, err);
 	if (ret == 0)
-		ret = find_own_group(sources->own, controller.v2, &own, err);
-	if (ret == 0 && asprintf(&parent, "%s%s", controller.mount,
-				 below(own, controller.root)) < 0) {
-		parent = NULL;
-		ret = error_no_memory(err, "a path");
-	}
-	if (ret == 0)
-		ret = create_in(&controller, parent, limit_bytes, group, err);
-	free(parent);
-	free(own);
-	free(controller.root);
-	free(controller.mount);
+		ret = create_in(&controller, limit_bytes, group, err);
+	memory_controller_free(&controller);
 	return ret;
 }
 

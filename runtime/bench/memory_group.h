@@ -14,15 +14,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
-
-/* Where the kernel says what there is; a test may say otherwise. */
-struct memory_group_sources {
-	const char *mounts; /* as /proc/self/mountinfo */
-	const char *own; /* as /proc/self/cgroup */
-};
-
-#define MEMORY_GROUP_SOURCES \
-	((struct memory_group_sources){ "/proc/self/mountinfo", "/proc/self/cgroup" })
+#include "base/memory_controller.h"
 
 struct memory_group {
 	char *path; /* the group's folder */
@@ -35,7 +27,7 @@ struct memory_group {
  * a negative errno and a message that says why; nothing is left then. The caller calls
  * memory_group_remove().
  */
-int memory_group_create(const struct memory_group_sources *sources, uint64_t limit_bytes,
+int memory_group_create(const struct memory_controller_sources *sources, uint64_t limit_bytes,
 			struct memory_group *group, struct error *err);
 
 /* Move the calling process, a child of the one that made the group, into it. */

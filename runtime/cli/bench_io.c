@@ -258,7 +258,7 @@ int bench_io(const struct command *command, int argc, char **argv)
 	bool json = false;
 	struct io_bench_options options = {
 		.tokens = 128, .mmap_tokens = 16, .repeats = 5, .cache_ratio = 0.05, .cost = DEVICE_COST_UFS4,
-		.queue_depth = 256, .seed = 1, .groups = MEMORY_GROUP_SOURCES,
+		.queue_depth = 256, .seed = 1, .groups = MEMORY_CONTROLLER_SOURCES,
 	};
 	const struct option_spec specs[] = {
 		{ "trace", 0, OPTION_STRING, &options.trace,

@@ -125,7 +125,7 @@ struct io_setting io_model_setting(struct io_model *model, double cache_ratio)
 		.cache_ratio = cache_ratio,
 		.queue_depth = 16,
 		.mmap_tokens = IO_MODEL_TOKENS,
-		.groups = MEMORY_GROUP_SOURCES,
+		.groups = MEMORY_CONTROLLER_SOURCES,
 		.consume = consume,
 		.consume_arg = model->consumed,
 	};

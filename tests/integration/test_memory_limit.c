@@ -99,7 +99,7 @@ static struct limit limit_of(uint64_t bytes)
 	struct limit limit = { .bytes = bytes / 4096 * 4096 };
 	struct error err;
 
-	if (memory_group_create(&MEMORY_GROUP_SOURCES, limit.bytes, &limit.group, &err) < 0) {
+	if (memory_group_create(&MEMORY_CONTROLLER_SOURCES, limit.bytes, &limit.group, &err) < 0) {
 		print_message("# skipped: %s\n", err.message);
 		skip();
 	}

@@ -83,7 +83,7 @@ static int set_up(void **state)
 	write_file(mapping->own, "4:memory:/\n", 11);
 	mapping->setting = io_model_setting(&mapping->model, 0.5);
 	mapping->setting.groups =
-		(struct memory_group_sources){ mapping->mounts, mapping->own };
+		(struct memory_controller_sources){ mapping->mounts, mapping->own };
 	*state = mapping;
 	return 0;
 }

@@ -64,7 +64,7 @@ struct system {
 	char *root; /* what is mounted */
 	char *own; /* the group of this process, in it */
 	char *mounts_file, *own_file;
-	struct memory_group_sources sources;
+	struct memory_controller_sources sources;
 };
 
 static int set_up(void **state)
@@ -77,7 +77,7 @@ static int set_up(void **state)
 	system->own = path_in(system->root, "inner");
 	system->mounts_file = path_in(system->folder, "mounts");
 	system->own_file = path_in(system->folder, "own");
-	system->sources = (struct memory_group_sources){ system->mounts_file, system->own_file };
+	system->sources = (struct memory_controller_sources){ system->mounts_file, system->own_file };
 	assert_int_equal(__real_mkdir(system->root, 0755), 0);
 	assert_int_equal(__real_mkdir(system->own, 0755), 0);
 	folders_come_with_files = true;
