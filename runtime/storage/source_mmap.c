@@ -15,14 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "base/proc_io.h"
+#include "storage/source_mapping.h"
 
 struct mapping {
-	const char *bytes;
+	char *bytes;
 	struct source_counts at_start;
 	bool counted; /* at_start is known */
 };
@@ -43,7 +42,7 @@ static int process_counts(struct source_counts *counts)
 }
 
 /* Says what is in use. */
-static int set_read_ahead(struct source *source, void *bytes, struct error *err)
+static int set_read_ahead(struct source *source, char *bytes, struct error *err)
 {
 	char *text = source->description;
 	size_t size = sizeof(source->description);
@@ -54,38 +53,29 @@ static int set_read_ahead(struct source *source, void *bytes, struct error *err)
 		snprintf(text, size, "mmap, readahead of %u KiB", source->read_ahead_kib);
 	} else {
 		snprintf(text, size, "mmap, MADV_RANDOM");
-		if (madvise(bytes, (size_t)source->file_bytes, MADV_RANDOM))
-			return error_set(err, -errno, "%s: no MADV_RANDOM: %s", source->path,
-					 strerror(errno));
+		return source_map_random(source, bytes, err);
 	}
 	return 0;
 }
 
 static int mmap_start(struct source *source, struct error *err)
 {
-	struct mapping *mapping;
-	void *bytes;
+	struct mapping *mapping = calloc(1, sizeof(*mapping));
 	int ret;
 
-	if (source->file_bytes > SIZE_MAX)
-		return error_set(err, -EOVERFLOW, "%s: too large to be mapped", source->path);
-	mapping = calloc(1, sizeof(*mapping));
 	if (!mapping)
 		return error_no_memory(err, "a mapping");
-	bytes = mmap(NULL, (size_t)source->file_bytes, PROT_READ, MAP_SHARED, source->fd, 0);
-	if (bytes == MAP_FAILED) {
-		ret = error_set(err, -errno, "%s: cannot be mapped: %s", source->path,
-				strerror(errno));
-		free(mapping);
-		return ret;
-	}
-	ret = set_read_ahead(source, bytes, err);
+	ret = source_map(source, &mapping->bytes, err);
 	if (ret < 0) {
-		munmap(bytes, (size_t)source->file_bytes);
 		free(mapping);
 		return ret;
 	}
-	mapping->bytes = bytes;
+	ret = set_read_ahead(source, mapping->bytes, err);
+	if (ret < 0) {
+		source_unmap(source, mapping->bytes);
+		free(mapping);
+		return ret;
+	}
 	mapping->counted = process_counts(&mapping->at_start) == 0;
 	source->state = mapping;
 	return 0;
@@ -95,28 +85,19 @@ static void mmap_stop(struct source *source)
 {
 	struct mapping *mapping = source->state;
 
-	munmap((void *)mapping->bytes, (size_t)source->file_bytes);
+	source_unmap(source, mapping->bytes);
 	free(mapping);
 }
 
-/* Touching a page that the file no longer has would be a SIGBUS: look before. */
 static int mmap_submit(struct source *source, struct source_read *reads, uint32_t n_reads,
 		       struct error *err)
 {
-	struct mapping *mapping = source->state;
-	struct stat st;
+	const struct mapping *mapping = source->state;
+	int ret = source_place_reads(source, mapping->bytes, reads, n_reads, err);
 
-	if (fstat(source->fd, &st) < 0)
-		return error_set(err, -errno, "%s: cannot stat: %s", source->path, strerror(errno));
-	for (uint32_t i = 0; i < n_reads; i++) {
-		if (reads[i].offset + reads[i].length > (uint64_t)st.st_size) {
-			source_fail_early_end(source, &reads[i], (uint64_t)st.st_size);
-			break;
-		}
-		reads[i].data = mapping->bytes + reads[i].offset;
-		reads[i].done = true;
-	}
-	return 0;
+	for (uint32_t i = 0; i < n_reads; i++)
+		reads[i].done = reads[i].data != NULL;
+	return ret;
 }
 
 static int mmap_wait(struct source *source, const struct source_read *reads, uint32_t n_reads,
