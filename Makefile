@@ -174,6 +174,11 @@ $(BUILD)/tests/unit/test_refined_cost: TEST_LDFLAGS = -Wl,--wrap=device_watch_wa
 $(addprefix $(BUILD)/tests/unit/,test_io_mmap test_memory_group): TEST_LDFLAGS = \
 	-Wl,--wrap=mkdir -Wl,--wrap=rmdir
 
+# helpers/fake_module.h
+$(addprefix $(BUILD)/tests/unit/,test_source_choice test_source_kernel test_store_kernel): \
+	TEST_LDFLAGS = -Wl,--wrap=kernel_device_open -Wl,--wrap=kernel_device_register \
+	-Wl,--wrap=kernel_device_prefetch
+
 # They look on while a layer computes, and while a source waits.
 $(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window \
 	-Wl,--wrap=bundle_store_advance

@@ -92,7 +92,11 @@ static void prepare_reads(struct bundle_request *request, uint64_t offset)
 		};
 }
 
-/* Give the next reads room in one half, as many as fit; returns the first that does not. */
+/*
+ * Give the next reads room in one half, as many as fit; returns the first that does not. Of
+ * reads that need no room as many are in flight as there would be room for, so that what they
+ * bring into the page cache is still there when it is used.
+ */
 static uint32_t fill_half(struct bundle_request *request, uint32_t first_read, uint32_t half)
 {
 	size_t left = request->half_bytes;
@@ -101,14 +105,14 @@ static uint32_t fill_half(struct bundle_request *request, uint32_t first_read, u
 
 	for (i = first_read; i < request->plan.n_reads; i++) {
 		struct source_read *read = &request->reads[i];
-		size_t need = source_room(request->context->source, read->length);
+		size_t takes = source_footprint(request->context->source, read->length);
 
-		if (need > left)
+		if (takes > left)
 			break;
 		read->room = room;
-		if (need)
-			room += need;
-		left -= need;
+		if (room)
+			room += takes;
+		left -= takes;
 	}
 	return i;
 }
@@ -217,6 +221,41 @@ static void finish_window(struct bundle_request *request,
 	request->bookkeeping_ns += now_ns() - before;
 }
 
+/* CPU time of this thread. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* From here on the consumer has the window. */
+static void hand_out(struct bundle_request *request)
+{
+	request->n_handed++;
+	request->handed_out = true;
+	if (!source_reads_on_touch(request->context->source))
+		return;
+	request->handed_ns = now_ns();
+	request->handed_cpu_ns = cpu_ns();
+}
+
+/*
+ * Who computes with what is read on touch waits there, and not for us: as long as this thread
+ * was off the CPU. What it waited for other threads is in it, since they touch, too.
+ */
+static uint64_t waited_by_consumer(const struct bundle_request *request)
+{
+	uint64_t passed, computed;
+
+	if (!source_reads_on_touch(request->context->source))
+		return 0;
+	passed = now_ns() - request->handed_ns;
+	computed = cpu_ns() - request->handed_cpu_ns;
+	return passed > computed ? passed - computed : 0;
+}
+
 static int wait_for_window(struct bundle_request *request,
 			   const struct bundle_request_window *window, uint64_t *wait_ns,
 			   struct error *err)
@@ -264,6 +303,7 @@ int bundle_request_next(struct bundle_request *request, struct bundle_window *re
 	int ret;
 
 	if (request->handed_out) {
+		*wait_ns += waited_by_consumer(request);
 		finish_window(request, &request->windows[(request->n_handed - 1) % 2]);
 		request->handed_out = false;
 		ret = start_windows(request, err);
@@ -279,8 +319,7 @@ int bundle_request_next(struct bundle_request *request, struct bundle_window *re
 	if (ret < 0)
 		return ret;
 	locate_read_bundles(request, window);
-	request->n_handed++;
-	request->handed_out = true;
+	hand_out(request);
 	*result = (struct bundle_window){
 		.count = window->end_bundle - window->first_bundle,
 		.slots = request->slots + window->first_bundle,

@@ -3,7 +3,8 @@
  * Private to the bundle store: one requested layer, from the bit set of wanted
  * slots to the last window of bundles.
  *
- * The request has staging memory in two halves. Its reads, in ascending slots, are
+ * The request has staging memory in two halves (or, where the source needs none, so much of the
+ * page cache). Its reads, in ascending slots, are
  * cut into windows such that the reads of one window fit into one half; window k
  * lives in half k % 2. So while window k is consumed window k + 1 is in flight, and
  * window k + 2 starts when k is over. A window has every wanted bundle, cached or
@@ -54,6 +55,7 @@ struct bundle_request {
 	uint32_t n_started; /* windows whose reads were submitted */
 	uint32_t n_handed; /* windows handed out */
 	bool handed_out; /* the last of these is still with the consumer */
+	uint64_t handed_ns, handed_cpu_ns; /* since when, if reading is done by touching */
 };
 
 /* Memory for requests; `staging` stays the caller's. */

@@ -40,6 +40,7 @@ struct bundle_store {
 	struct device_watch watch; /* context.watch, if the cost is refined */
 	char *arena; /* staging of all requests; NULL when the source needs none */
 	size_t arena_bytes;
+	uint64_t gap_bytes; /* read over, by the plan or by the source */
 	uint32_t n_hot; /* bundles to load at opening */
 	/* All but reads, bytes and the time of bookkeeping, which are counted elsewhere. */
 	struct bundle_store_stats stats;
@@ -145,6 +146,8 @@ static int open_source(struct bundle_store *store, const char *path, size_t half
 	if (options->own_read_ahead)
 		return source_open_mapped(path, options->read_ahead_kib, &store->context.source,
 					  err);
+	if (!strcmp(options->source, "kernel"))
+		return source_open_kernel(path, options->gap_bytes, &store->context.source, err);
 	arena = staging_map(bytes);
 	if (!arena)
 		return error_no_memory(err, "staging; ask for less");
@@ -167,7 +170,7 @@ static int check_staging(const struct bundle_store *store,
 			 const struct bundle_store_options *options, struct error *err)
 {
 	uint32_t stride = store->context.limits.stride;
-	size_t least = 2 * source_room(store->context.source, stride);
+	size_t least = 2 * source_footprint(store->context.source, stride);
 
 	if (options->staging_bytes && options->staging_bytes < least)
 		return error_set(err, -EINVAL,
@@ -182,7 +185,7 @@ static uint32_t largest_read(const struct source *source, size_t half_bytes, uin
 {
 	uint32_t bytes = MAX_READ_BYTES / stride * stride;
 
-	while (bytes > stride && source_room(source, bytes) > half_bytes)
+	while (bytes > stride && source_footprint(source, bytes) > half_bytes)
 		bytes -= stride;
 	return bytes > stride ? bytes : stride;
 }
@@ -265,6 +268,14 @@ static int load_hot(struct bundle_store *store, const float *frequency, struct e
 	return ret == 0 ? bundle_store_reset_stats(store, err) : ret;
 }
 
+/* Gaps are read over by whoever knows better which. */
+static void set_gap(struct bundle_store *store, uint64_t gap_bytes)
+{
+	store->gap_bytes = gap_bytes;
+	store->context.limits.gap_bytes =
+		source_collapses(store->context.source) ? 0 : gap_bytes;
+}
+
 int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
 		      const struct bundle_store_options *options, struct bundle_store **result,
 		      struct error *err)
@@ -288,7 +299,6 @@ int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
 	store->context.slots = geometry->slots;
 	store->context.limits = (struct plan_limits){
 		.cost = options->cost,
-		.gap_bytes = options->gap_bytes,
 		.stride = geometry->stride,
 	};
 	ret = open_source(store, path, half_bytes, options, err);
@@ -299,6 +309,7 @@ int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
 	if (ret == 0)
 		ret = make_requests(store, half_bytes, err);
 	if (ret == 0) {
+		set_gap(store, options->gap_bytes);
 		store->context.limits.max_read_bytes =
 			largest_read(store->context.source, half_bytes, geometry->stride);
 		ret = load_hot(store, options->frequency, err);
@@ -348,7 +359,7 @@ uint64_t bundle_store_cost(const struct bundle_store *store, struct device_cost 
 			   uint64_t *gap_bytes)
 {
 	*cost = store->context.limits.cost;
-	*gap_bytes = store->context.limits.gap_bytes;
+	*gap_bytes = store->gap_bytes;
 	return store->watch.estimator.observations;
 }
 
@@ -420,7 +431,7 @@ static void follow_device(struct bundle_store *store)
 	if (store->watch.estimator.observations == 0)
 		return;
 	store->context.limits.cost = store->watch.estimator.cost;
-	store->context.limits.gap_bytes = device_break_even_bytes(store->watch.estimator.cost);
+	set_gap(store, device_break_even_bytes(store->watch.estimator.cost));
 }
 
 int bundle_store_request(struct bundle_store *store, uint32_t layer, const uint64_t *wanted,
@@ -477,18 +488,41 @@ static uint64_t bookkeeping_ns(const struct bundle_store *store)
 	return sum;
 }
 
+/*
+ * What the page cache had of what was asked for counts as cached, where the source knows: it
+ * knows pages, and which share of them that was. What was planned is what had to be read.
+ */
+static void count_resident(const struct bundle_store *store, uint64_t asked_bytes,
+			   uint64_t resident_bytes, struct bundle_store_stats *stats)
+{
+	uint64_t missing = stats->wanted_bundles - stats->cached_bundles;
+	double share;
+
+	if (!source_collapses(store->context.source))
+		return;
+	share = asked_bytes ? (double)resident_bytes / (double)asked_bytes : 0;
+	stats->cached_bundles += (uint64_t)(share * (double)missing);
+	stats->wanted_bytes -= (uint64_t)(share * (double)stats->wanted_bytes);
+	stats->predicted_us = device_time_us(store->context.limits.cost, stats->reads,
+					     stats->bytes);
+}
+
 int bundle_store_get_stats(const struct bundle_store *store, struct bundle_store_stats *stats,
 			   struct error *err)
 {
+	const struct source_counts *before = &store->counts_at_reset;
 	struct source_counts counts;
 	int ret = source_get_counts(store->context.source, &counts, err);
 
 	if (ret < 0)
 		return ret;
 	*stats = store->stats;
-	stats->reads = counts.reads - store->counts_at_reset.reads;
-	stats->bytes = counts.bytes - store->counts_at_reset.bytes;
+	stats->reads = counts.reads - before->reads;
+	stats->bytes = counts.bytes - before->bytes;
+	stats->unused_bytes = counts.gap_bytes - before->gap_bytes;
 	stats->bookkeeping_ns = bookkeeping_ns(store) - store->bookkeeping_ns_at_reset;
+	count_resident(store, counts.asked_bytes - before->asked_bytes,
+		       counts.resident_bytes - before->resident_bytes, stats);
 	return 0;
 }
 

@@ -57,7 +57,11 @@ struct bundle_store_options {
 	/* (n_layers, slots): see struct cache_options; NULL: not known, and nothing is hot */
 	const float *frequency;
 	uint32_t layers_in_flight; /* 0: two, at most BUNDLE_STORE_MAX_LAYERS */
-	uint64_t staging_bytes; /* for each of the layers in flight; 0: up to 64 MiB */
+	/*
+	 * For each of the layers in flight; 0: up to 64 MiB. With the source "kernel" it is what
+	 * is brought into the page cache ahead.
+	 */
+	uint64_t staging_bytes;
 	uint32_t queue_depth; /* 0: 256 */
 	/* Of the source "mmap" alone: a read-ahead of its own, as in source_open_mapped(). */
 	bool own_read_ahead;
@@ -84,12 +88,17 @@ struct bundle_window {
 struct bundle_store_stats {
 	uint64_t reads; /* as in struct source_counts */
 	uint64_t bytes;
+	uint64_t unused_bytes; /* of these, pages of gaps; only of the source "kernel" */
 	uint64_t wanted_bytes; /* bundles asked for that were not in the cache */
 	uint64_t wanted_bundles; /* asked for, cached ones included */
-	uint64_t cached_bundles; /* of these, found in the cache */
+	uint64_t cached_bundles; /* of these, found in the cache, or (kernel) the page cache */
 	uint64_t runs; /* of bundles to be read, before collapse */
 	uint64_t run_bundles; /* bundles in these runs: mean run length = run_bundles / runs */
-	uint64_t wait_ns; /* time blocked in bundle_store_next() for data */
+	/*
+	 * Time blocked for data: in bundle_store_next() or, with the source "mmap", by the
+	 * thread that calls it while it has a window.
+	 */
+	uint64_t wait_ns;
 	uint64_t bookkeeping_ns; /* in looking up, planning and admitting, copies included */
 	double predicted_us; /* by the device cost */
 };

@@ -18,6 +18,7 @@ static const struct source_ops *const all_ops[] = {
 	&source_uring_ops,
 	&source_pread_ops,
 	&source_mmap_ops,
+	&source_kernel_ops,
 };
 
 /* A read in flight in io_uring: entries of both queues, the request, the I/O's pages. */
@@ -81,8 +82,8 @@ static int start_named(struct source *source, const char *name, struct error *er
 	source->ops = find_ops(name);
 	if (!source->ops)
 		return error_set(err, -EINVAL,
-				 "no source is named '%s'; there are auto, uring, pread, mmap",
-				 name);
+				 "no source is named '%s'; there are auto, uring, pread, mmap, "
+				 "kernel", name);
 	return source->ops->start(source, err);
 }
 
@@ -168,6 +169,14 @@ int source_open_mapped(const char *path, uint32_t read_ahead_kib, struct source 
 	return open_as(source_mmap_ops.name, path, &wanted, result, err);
 }
 
+int source_open_kernel(const char *path, uint64_t gap_bytes, struct source **result,
+		       struct error *err)
+{
+	const struct source wanted = { .gap_bytes = gap_bytes };
+
+	return open_as(source_kernel_ops.name, path, &wanted, result, err);
+}
+
 void source_close(struct source *source)
 {
 	if (!source)
@@ -201,6 +210,21 @@ size_t source_room(const struct source *source, uint32_t length)
 	if (source->ops->zero_copy)
 		return 0;
 	return (((size_t)length + slack + slack) & ~slack) + slack;
+}
+
+size_t source_footprint(const struct source *source, uint32_t length)
+{
+	return source->ops->prefetches ? length : source_room(source, length);
+}
+
+bool source_reads_on_touch(const struct source *source)
+{
+	return source->ops->zero_copy && !source->ops->prefetches;
+}
+
+bool source_collapses(const struct source *source)
+{
+	return source->ops->prefetches;
 }
 
 static int check_read(const struct source *source, const struct source_read *read,

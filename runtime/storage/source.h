@@ -5,6 +5,8 @@
  *   uring   io_uring, O_DIRECT, registered file and buffers, many reads in flight
  *   pread   buffered pread on a thread of its own
  *   mmap    the file mapped; a read is a page fault in whoever computes with it
+ *   kernel  the file mapped; the module brings what is read into the page cache, many
+ *           reads in one call (Documentation/kernel-module.rst)
  *
  * Features (single issuer, deferred task work, registered buffers, O_DIRECT) are
  * probed one by one, and each has a fallback; source_describe() says what is in
@@ -12,7 +14,7 @@
  *
  * The file must not be changed while a source is open. One that became shorter
  * is reported as an error by uring and pread; mmap can only notice it when reads
- * are submitted, afterwards the kernel sends SIGBUS.
+ * are submitted, kernel until they have been waited for; afterwards the kernel sends SIGBUS.
  */
 #ifndef COLINK_STORAGE_SOURCE_H
 #define COLINK_STORAGE_SOURCE_H
@@ -34,7 +36,7 @@
 struct source_read {
 	uint64_t offset; /* of the first asked byte in the file */
 	uint32_t length; /* asked bytes, 1 to SOURCE_MAX_LENGTH */
-	char *room; /* in: source_room() bytes, anywhere in the arena; unused by mmap */
+	char *room; /* in: source_room() bytes, anywhere in the arena; unused by mmap and kernel */
 	const char *data; /* out: the asked bytes; valid until `room` is used again */
 	bool done; /* out, once source_wait() returned */
 	struct source_read *next; /* for the source, while in flight */
@@ -48,10 +50,15 @@ struct source_counts {
 	 * but nothing beyond the end of the file.
 	 * A mapped file is read by faults that the kernel sizes; there they are
 	 * major faults and the kernel's own count of bytes from storage, both for
-	 * the whole process since opening.
+	 * the whole process since opening. With the source "kernel" it is what the module
+	 * has issued, in whole pages, and in addition a page for each major fault.
 	 */
 	uint64_t reads;
 	uint64_t bytes;
+	/* Of the source "kernel" alone, in whole pages; 0 with the others. */
+	uint64_t gap_bytes; /* of `bytes`, those of gaps that the module has read over */
+	uint64_t asked_bytes; /* that reads have asked for */
+	uint64_t resident_bytes; /* of these, what the page cache had */
 };
 
 /*
@@ -68,9 +75,10 @@ struct source_observer {
 struct source;
 
 /*
- * `name` is "uring", "pread", "mmap" or "auto" (uring where it can be set up,
- * else pread). The arena is the memory that reads go to, page-aligned, given by
- * the caller and alive until source_close() (mmap takes none: NULL, 0 will do).
+ * `name` is "uring", "pread", "mmap", "kernel" or "auto" (uring where it can be set up,
+ * else pread; storage/source_choice.h chooses among more). The arena is the memory that reads
+ * go to, page-aligned, given by the caller and alive until source_close() (mmap and kernel
+ * take none: NULL, 0 will do).
  * `queue_depth` is the most reads in flight, 1 to SOURCE_MAX_QUEUE_DEPTH. Regular
  * files only, and not empty ones.
  */
@@ -84,7 +92,7 @@ int source_open(const char *name, const char *path, void *arena, size_t arena_by
  */
 void source_observe(struct source *source, const struct source_observer *observer);
 
-/* Whether the named source reads to an arena: mmap does not. */
+/* Whether the named source reads to an arena: mmap and kernel do not. */
 bool source_uses_arena(const char *name);
 
 /*
@@ -101,10 +109,17 @@ uint64_t source_kernel_bytes(const char *name, uint64_t arena_bytes, uint32_t qu
 int source_open_mapped(const char *path, uint32_t read_ahead_kib, struct source **source,
 		       struct error *err);
 
+/*
+ * The source "kernel", whose module reads over gaps of up to gap_bytes; by source_open() it
+ * reads over none. Without the module, or the right to use it, one line that says so.
+ */
+int source_open_kernel(const char *path, uint64_t gap_bytes, struct source **source,
+		       struct error *err);
+
 /* Waits for reads in flight, then frees. NULL is allowed. */
 void source_close(struct source *source);
 
-/* "uring", "pread" or "mmap". */
+/* "uring", "pread", "mmap" or "kernel". */
 const char *source_name(const struct source *source);
 
 /* One line on what is in use, e.g. "io_uring, O_DIRECT, registered buffers, depth 64". */
@@ -113,8 +128,23 @@ const char *source_describe(const struct source *source);
 /* Reads go past the page cache (O_DIRECT): what they take is the device's time. */
 bool source_is_direct(const struct source *source);
 
-/* Bytes that `room` must have for a read of `length` bytes (0 for mmap). */
+/* Bytes that `room` must have for a read of `length` bytes (0 for mmap and kernel). */
 size_t source_room(const struct source *source, uint32_t length);
+
+/*
+ * Memory that a read of `length` bytes takes until it is used: its room or, with kernel, of the
+ * page cache. 0 for mmap, which reads nothing before it is touched.
+ */
+size_t source_footprint(const struct source *source, uint32_t length);
+
+/* Whether nothing is read before it is touched, and whoever touches it waits: mmap. */
+bool source_reads_on_touch(const struct source *source);
+
+/*
+ * Whether reads are best given as they are wanted, gaps left out: the source reads over those
+ * that are worth it, and knows better which.
+ */
+bool source_collapses(const struct source *source);
 
 /*
  * Start reads; returns without waiting for them. More than the queue depth may

@@ -20,6 +20,7 @@ struct source {
 	uint32_t queue_depth;
 	bool own_read_ahead; /* of a mapped file; else its device's */
 	uint32_t read_ahead_kib; /* 0: none */
+	uint64_t gap_bytes; /* that the module reads over */
 	uint32_t alignment; /* of offset, length and memory of an I/O; power of two, 1: none */
 	const struct source_observer *observer; /* NULL: nobody */
 	struct error failure; /* the first read that failed; code 0: none did */
@@ -29,6 +30,7 @@ struct source {
 struct source_ops {
 	const char *name;
 	bool zero_copy; /* data is where the kernel has it: no room is needed */
+	bool prefetches; /* what it reads goes to the page cache, by runs: it collapses itself */
 
 	/* Set up: state, alignment, description. On failure nothing is left behind. */
 	int (*start)(struct source *source, struct error *err);
@@ -51,6 +53,7 @@ struct source_ops {
 extern const struct source_ops source_uring_ops;
 extern const struct source_ops source_pread_ops;
 extern const struct source_ops source_mmap_ops;
+extern const struct source_ops source_kernel_ops;
 
 /* To be called when the kernel is asked for an I/O. */
 static inline void source_started(const struct source *source, uint64_t offset, uint32_t length)

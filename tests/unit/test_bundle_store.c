@@ -529,6 +529,24 @@ static void layers_beyond_the_file_are_an_error(void **state)
 	bundle_store_close(store);
 }
 
+/* Who has a window of mapped bundles waits for what it touches: as long as it is off the CPU. */
+static void mapped_bundles_are_waited_for_by_their_user(void **state)
+{
+	struct bundle_store *store = open_store(*state, "mmap", 0, 0);
+	uint64_t wanted[WORDS] = { 1 };
+	struct bundle_store_stats stats;
+	struct bundle_window window;
+	struct error err;
+
+	assert_ok(bundle_store_request(store, 0, wanted, &err), &err);
+	assert_int_equal(bundle_store_next(store, 0, &window, &err), 1);
+	usleep(20000);
+	assert_int_equal(bundle_store_next(store, 0, &window, &err), 0);
+	assert_ok(bundle_store_get_stats(store, &stats, &err), &err);
+	assert_true(stats.wait_ns >= 20000000);
+	bundle_store_close(store);
+}
+
 static void closing_with_layers_in_flight(void **state)
 {
 	struct fixture *fixture = *state;
@@ -561,6 +579,7 @@ int main(void)
 		cmocka_unit_test(hot_bundles_that_cannot_be_read_are_an_error),
 		cmocka_unit_test(layers_beyond_the_file_are_an_error),
 		cmocka_unit_test(layers_in_flight),
+		cmocka_unit_test(mapped_bundles_are_waited_for_by_their_user),
 		cmocka_unit_test(mapped_bundles_need_no_memory),
 		cmocka_unit_test(smallest_staging_works),
 		cmocka_unit_test(what_is_cached_is_not_read_again),
