@@ -177,7 +177,7 @@ $(addprefix $(BUILD)/tests/unit/,test_io_mmap test_memory_group): TEST_LDFLAGS =
 # helpers/fake_module.h
 $(addprefix $(BUILD)/tests/unit/,test_source_choice test_source_kernel test_store_kernel): \
 	TEST_LDFLAGS = -Wl,--wrap=kernel_device_open -Wl,--wrap=kernel_device_register \
-	-Wl,--wrap=kernel_device_prefetch
+	-Wl,--wrap=kernel_device_prefetch -Wl,--wrap=kernel_device_drop
 
 # They look on while a layer computes, and while a source waits.
 $(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window \

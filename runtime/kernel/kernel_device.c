@@ -83,3 +83,12 @@ int kernel_device_prefetch(int device, const char *path, struct colink_prefetch 
 				 errno == EDQUOT ? " (module parameters max_*)" : "");
 	return 0;
 }
+
+int kernel_device_drop(int device, const char *path, struct colink_drop *args, struct error *err)
+{
+	args->size = sizeof(*args);
+	if (ioctl(device, COLINK_DROP, args))
+		return error_set(err, -errno, "%s: the module cannot drop: %s", path,
+				 strerror(errno));
+	return 0;
+}

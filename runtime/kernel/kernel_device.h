@@ -36,4 +36,7 @@ int kernel_device_register_args(int device, const char *path, struct colink_regi
 int kernel_device_prefetch(int device, const char *path, struct colink_prefetch *args,
 			   struct error *err);
 
+/* The call as it is, `args->size` filled in here. `path` is for messages. */
+int kernel_device_drop(int device, const char *path, struct colink_drop *args, struct error *err);
+
 #endif

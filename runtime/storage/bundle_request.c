@@ -218,6 +218,8 @@ static void finish_window(struct bundle_request *request,
 			cache_unpin(cache, request->layer, request->slots[i]);
 	for (uint32_t k = window->first_read; k < window->end_read; k++)
 		next = admit_read(request, &request->plan.reads[k], next, window->end_bundle);
+	source_release(request->context->source, request->reads + window->first_read,
+		       window->end_read - window->first_read);
 	request->bookkeeping_ns += now_ns() - before;
 }
 

@@ -139,6 +139,10 @@ static uint64_t cache_capacity(const struct bundle_geometry *geometry,
 static int open_source(struct bundle_store *store, const char *path, size_t half_bytes,
 		       const struct bundle_store_options *options, struct error *err)
 {
+	const struct source_kernel_options kernel_options = {
+		.gap_bytes = options->gap_bytes,
+		.after_use = options->after_use,
+	};
 	size_t bytes = arena_bytes(options, half_bytes);
 	void *arena;
 	int ret;
@@ -147,7 +151,7 @@ static int open_source(struct bundle_store *store, const char *path, size_t half
 		return source_open_mapped(path, options->read_ahead_kib, &store->context.source,
 					  err);
 	if (!strcmp(options->source, "kernel"))
-		return source_open_kernel(path, options->gap_bytes, &store->context.source, err);
+		return source_open_kernel(path, &kernel_options, &store->context.source, err);
 	arena = staging_map(bytes);
 	if (!arena)
 		return error_no_memory(err, "staging; ask for less");

@@ -32,8 +32,7 @@
 
 #include "base/error.h"
 #include "storage/device.h"
-
-struct source_observer; /* storage/source.h */
+#include "storage/source.h"
 
 struct bundle_geometry {
 	uint32_t n_layers;
@@ -66,6 +65,7 @@ struct bundle_store_options {
 	/* Of the source "mmap" alone: a read-ahead of its own, as in source_open_mapped(). */
 	bool own_read_ahead;
 	uint32_t read_ahead_kib;
+	enum source_after_use after_use; /* of the source "kernel" alone */
 	struct device_cost cost; /* a possible one */
 	uint64_t gap_bytes; /* collapse limit; usually device_break_even_bytes(cost) */
 	/*

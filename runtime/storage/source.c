@@ -169,10 +169,10 @@ int source_open_mapped(const char *path, uint32_t read_ahead_kib, struct source 
 	return open_as(source_mmap_ops.name, path, &wanted, result, err);
 }
 
-int source_open_kernel(const char *path, uint64_t gap_bytes, struct source **result,
-		       struct error *err)
+int source_open_kernel(const char *path, const struct source_kernel_options *options,
+		       struct source **result, struct error *err)
 {
-	const struct source wanted = { .gap_bytes = gap_bytes };
+	const struct source wanted = { .kernel = *options };
 
 	return open_as(source_kernel_ops.name, path, &wanted, result, err);
 }
@@ -278,6 +278,12 @@ void source_advance(struct source *source)
 {
 	if (source->ops->advance)
 		source->ops->advance(source);
+}
+
+void source_release(struct source *source, const struct source_read *reads, uint32_t n_reads)
+{
+	if (source->ops->release)
+		source->ops->release(source, reads, n_reads);
 }
 
 void source_get_finished(const struct source *source, uint64_t *reads, uint64_t *bytes)

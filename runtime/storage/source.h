@@ -109,12 +109,28 @@ uint64_t source_kernel_bytes(const char *name, uint64_t arena_bytes, uint32_t qu
 int source_open_mapped(const char *path, uint32_t read_ahead_kib, struct source **source,
 		       struct error *err);
 
+/* What becomes of reads in the page cache that are cheap to read again, when they were used. */
+enum source_after_use {
+	SOURCE_KEEP, /* what the kernel thinks right */
+	SOURCE_COLD, /* they are the first to go when memory is short */
+	SOURCE_DROP, /* they go at once */
+};
+
+struct source_kernel_options {
+	uint64_t gap_bytes; /* the module reads over gaps of up to this */
+	/*
+	 * Of reads that are not shorter than gap_bytes, which cost less than twice what their
+	 * bytes cost: three in four, at random, always the same ones.
+	 */
+	enum source_after_use after_use;
+};
+
 /*
- * The source "kernel", whose module reads over gaps of up to gap_bytes; by source_open() it
- * reads over none. Without the module, or the right to use it, one line that says so.
+ * The source "kernel"; source_open() opens it with all options 0. Without the module, or the
+ * right to use it, one line that says so.
  */
-int source_open_kernel(const char *path, uint64_t gap_bytes, struct source **source,
-		       struct error *err);
+int source_open_kernel(const char *path, const struct source_kernel_options *options,
+		       struct source **source, struct error *err);
 
 /* Waits for reads in flight, then frees. NULL is allowed. */
 void source_close(struct source *source);
@@ -169,6 +185,9 @@ void source_advance(struct source *source);
  */
 int source_wait(struct source *source, const struct source_read *reads, uint32_t n_reads,
 		struct error *err);
+
+/* The data of these reads, which were waited for, has been used, and will not be any more. */
+void source_release(struct source *source, const struct source_read *reads, uint32_t n_reads);
 
 /*
  * Reads that have been finished since opening, as far as the source has seen that, and their

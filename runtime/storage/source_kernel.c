@@ -25,8 +25,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/random.h"
 #include "kernel/kernel_device.h"
 #include "storage/source_mapping.h"
+
+/* Of reads that are cheap to read again one in this many is kept, as in cache_admission.c. */
+#define ONE_IN 4
 
 /* What one submit has asked for. Its reads know it by its number (read->transferred). */
 struct batch {
@@ -47,6 +51,7 @@ struct kernel_source {
 	uint32_t n_batches;
 	struct colink_extent *extents; /* (room) */
 	uint32_t room;
+	struct random_state random; /* which long reads stay */
 	struct source_counts counts; /* without faults */
 	uint64_t faults_at_start;
 };
@@ -113,7 +118,7 @@ static int prefetch(struct source *source, struct batch *batch, const struct sou
 		.region = kernel->region,
 		.n_extents = n,
 		.extents = (uintptr_t)kernel->extents,
-		.gap_bytes = source->gap_bytes,
+		.gap_bytes = source->kernel.gap_bytes,
 		.eventfd = batch->eventfd,
 	};
 	int ret;
@@ -278,6 +283,50 @@ static int kernel_wait(struct source *source, const struct source_read *reads, u
 	return ret == 0 ? populate_reads(source, reads, n_reads, err) : ret;
 }
 
+/* Pages that are the read's alone, of which there may be none. */
+static struct colink_extent inner_pages(const struct kernel_source *kernel,
+					const struct source_read *read)
+{
+	uint64_t mask = kernel->page - 1, end = (read->offset + read->length) & ~mask;
+	struct colink_extent pages = {
+		.first = (read->offset + mask) & ~mask,
+		.layer = COLINK_BYTES,
+	};
+
+	if (end > pages.first)
+		pages.count = end - pages.first;
+	return pages;
+}
+
+/*
+ * The admission of storage/cache_admission.c, for the page cache: what is read in long runs
+ * costs little to read again. The module leaves mapped pages alone, so that they are unmapped
+ * first. Nothing depends on it that any of this succeeds.
+ */
+static void kernel_release(struct source *source, const struct source_read *reads,
+			   uint32_t n_reads)
+{
+	const struct source_kernel_options *options = &source->kernel;
+	int advice = options->after_use == SOURCE_COLD ? MADV_COLD : MADV_DONTNEED;
+	struct kernel_source *kernel = source->state;
+	struct colink_drop args = { .region = kernel->region };
+
+	if (options->after_use == SOURCE_KEEP)
+		return;
+	for (uint32_t i = 0; i < n_reads && args.n_extents < kernel->room; i++) {
+		struct colink_extent pages = inner_pages(kernel, &reads[i]);
+
+		if (reads[i].length < options->gap_bytes || pages.count == 0 ||
+		    random_below(&kernel->random, ONE_IN) == 0)
+			continue;
+		madvise(kernel->bytes + pages.first, pages.count, advice);
+		kernel->extents[args.n_extents++] = pages;
+	}
+	args.extents = (uintptr_t)kernel->extents;
+	if (options->after_use == SOURCE_DROP && args.n_extents)
+		kernel_device_drop(kernel->device, source->path, &args, NULL);
+}
+
 static int kernel_get_counts(const struct source *source, struct source_counts *counts,
 			     struct error *err)
 {
@@ -334,6 +383,7 @@ static int kernel_start(struct source *source, struct error *err)
 		source_unmap(source, kernel->bytes);
 		goto fail;
 	}
+	random_seed(&kernel->random, 0);
 	kernel->faults_at_start = major_faults();
 	source->state = kernel;
 	snprintf(source->description, sizeof(source->description),
@@ -361,5 +411,6 @@ const struct source_ops source_kernel_ops = {
 	.stop = kernel_stop,
 	.submit = kernel_submit,
 	.wait = kernel_wait,
+	.release = kernel_release,
 	.get_counts = kernel_get_counts,
 };

@@ -20,7 +20,7 @@ struct source {
 	uint32_t queue_depth;
 	bool own_read_ahead; /* of a mapped file; else its device's */
 	uint32_t read_ahead_kib; /* 0: none */
-	uint64_t gap_bytes; /* that the module reads over */
+	struct source_kernel_options kernel; /* of the source "kernel" */
 	uint32_t alignment; /* of offset, length and memory of an I/O; power of two, 1: none */
 	const struct source_observer *observer; /* NULL: nobody */
 	struct error failure; /* the first read that failed; code 0: none did */
@@ -42,6 +42,8 @@ struct source_ops {
 		      struct error *err);
 	int (*wait)(struct source *source, const struct source_read *reads, uint32_t n_reads,
 		    struct error *err);
+	/* NULL: there is nothing to be done. */
+	void (*release)(struct source *source, const struct source_read *reads, uint32_t n_reads);
 	/* NULL: reads start by themselves. */
 	void (*advance)(struct source *source);
 	/* NULL: it is not known when a read is finished. */

@@ -24,6 +24,8 @@ int __wrap_kernel_device_register(int device, int fd, const char *path,
 				  uint64_t gap_bytes, uint32_t *region, struct error *err);
 int __wrap_kernel_device_prefetch(int device, const char *path, struct colink_prefetch *args,
 				  struct error *err);
+int __wrap_kernel_device_drop(int device, const char *path, struct colink_drop *args,
+			      struct error *err);
 
 void fake_module_reset(void)
 {
@@ -136,5 +138,22 @@ int __wrap_kernel_device_prefetch(int device, const char *path, struct colink_pr
 	fake_module.ios += args->result.ios;
 	if (args->eventfd >= 0)
 		tell_or_hold(args->eventfd);
+	return 0;
+}
+
+/* What is mapped stays, as with the module. */
+int __wrap_kernel_device_drop(int device, const char *path, struct colink_drop *args,
+			      struct error *err)
+{
+	const struct colink_extent *extents = (const void *)(uintptr_t)args->extents;
+
+	(void)device;
+	(void)path;
+	(void)err;
+	fake_module.drops++;
+	for (uint32_t i = 0; i < args->n_extents; i++) {
+		fake_module.dropped_bytes += extents[i].count;
+		posix_fadvise(file, extents[i].first, extents[i].count, POSIX_FADV_DONTNEED);
+	}
 	return 0;
 }

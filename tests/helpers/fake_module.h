@@ -23,6 +23,8 @@ struct fake_module {
 	uint32_t calls;
 	struct colink_prefetch last; /* its extents are below */
 	struct colink_extent extents[FAKE_MODULE_EXTENTS];
+	uint32_t drops; /* calls */
+	uint64_t dropped_bytes; /* asked to be dropped */
 	uint64_t pages_issued, pages_resident, ios; /* sums of all results */
 	int held[16]; /* eventfds of calls that wait to be told, in order; duplicates */
 	uint32_t n_held;

@@ -32,6 +32,8 @@ struct fixture {
 	struct source *source;
 };
 
+static const struct source_kernel_options options = { .gap_bytes = GAP };
+
 static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -46,7 +48,7 @@ static int set_up(void **state)
 	fsync(fd);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(fd);
-	assert_ok(source_open_kernel(fixture->file.path, GAP, &fixture->source, &err), &err);
+	assert_ok(source_open_kernel(fixture->file.path, &options, &fixture->source, &err), &err);
 	*state = fixture;
 	return 0;
 }
@@ -347,6 +349,60 @@ static void shorter_before_it_is_asked_for(void **state)
 	assert_int_equal(fake_module.calls, 0);
 }
 
+/* Pages of the file that are in the page cache. */
+static uint64_t resident(const struct fixture *fixture)
+{
+	unsigned char pages[PAGES];
+	uint64_t n = 0;
+	int fd = open(fixture->file.path, O_RDONLY | O_CLOEXEC);
+	void *map = mmap(NULL, FILE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+
+	assert_true(fd >= 0 && map != MAP_FAILED);
+	assert_int_equal(mincore(map, FILE_BYTES, pages), 0);
+	for (size_t i = 0; i < PAGES; i++)
+		n += pages[i] & 1;
+	munmap(map, FILE_BYTES);
+	close(fd);
+	return n;
+}
+
+/* Some long reads and short ones, used, and given up. Returns the pages that are gone then. */
+static uint64_t pages_gone(struct fixture *fixture, enum source_after_use after_use)
+{
+	const struct source_kernel_options how = { .gap_bytes = GAP, .after_use = after_use };
+	struct source_read reads[40];
+	struct source *source;
+	struct error err;
+	uint64_t before;
+
+	for (uint32_t i = 0; i < 40; i++)
+		reads[i] = read_of(i * 12 * PAGE + 100, i % 2 ? 9 * PAGE : GAP - 1);
+	assert_ok(source_open_kernel(fixture->file.path, &how, &source, &err), &err);
+	assert_ok(source_submit(source, reads, 40, &err), &err);
+	assert_ok(source_wait(source, reads, 40, &err), &err);
+	before = resident(fixture);
+	source_release(source, reads, 40);
+	before -= resident(fixture);
+	source_close(source);
+	return before;
+}
+
+/* Whole pages of most reads that are long; what is shared with what is beside them stays. */
+static void after_use(void **state)
+{
+	uint64_t gone;
+
+	need_disk(((struct fixture *)*state)->file.folder);
+	assert_int_equal(pages_gone(*state, SOURCE_KEEP), 0);
+	assert_int_equal(pages_gone(*state, SOURCE_COLD), 0);
+	assert_int_equal(fake_module.drops, 0);
+	gone = pages_gone(*state, SOURCE_DROP);
+	assert_int_equal(gone, fake_module.dropped_bytes / PAGE);
+	assert_int_equal(fake_module.drops, 1);
+	assert_int_equal(fake_module.dropped_bytes % (8 * PAGE), 0);
+	assert_in_range(fake_module.dropped_bytes / (8 * PAGE), 8, 19);
+}
+
 /* What is in flight is no hindrance. */
 static void closed_before_it_is_told(void **state)
 {
@@ -356,7 +412,7 @@ static void closed_before_it_is_told(void **state)
 	struct source *source;
 	struct error err;
 
-	assert_ok(source_open_kernel(fixture->file.path, 0, &source, &err), &err);
+	assert_ok(source_open_kernel(fixture->file.path, &options, &source, &err), &err);
 	fake_module.holds = true;
 	assert_ok(source_submit(source, &read, 1, &err), &err);
 	source_close(source);
@@ -373,7 +429,7 @@ static void without_the_module(void **state)
 	int ret;
 
 	fake_module.open_error = -ENOENT;
-	ret = source_open_kernel(fixture->file.path, 0, &source, &err);
+	ret = source_open_kernel(fixture->file.path, &options, &source, &err);
 	assert_int_equal(ret, -ENOENT);
 	assert_refused_with(ret, &err, KERNEL_DEVICE_PATH, "--io uring does without");
 	assert_int_equal(count_entries("/proc/self/fd"), n_open);
@@ -397,6 +453,7 @@ int main(void)
 		kernel_test(other_failures_of_the_module),
 		kernel_test(a_file_that_gets_shorter),
 		kernel_test(shorter_before_it_is_asked_for),
+		kernel_test(after_use),
 		kernel_test(closed_before_it_is_told),
 		kernel_test(without_the_module),
 	};
