@@ -145,6 +145,7 @@ static json_t *run_json(const struct run *run, const struct bundle_store_stats *
 static void show_summary(const struct run *run, const struct bundle_store_stats *stats)
 {
 	double tokens = (double)run->engine.usage->n_tokens;
+	char *source = engine_describe_source(&run->engine);
 	char bytes[HUMAN_SIZE];
 
 	fprintf(stderr,
@@ -154,7 +155,8 @@ static void show_summary(const struct run *run, const struct bundle_store_stats 
 		run->seconds > 0 ? run->n_made / run->seconds : 0, (double)stats->reads / tokens,
 		human_bytes((uint64_t)((double)stats->bytes / tokens), bytes),
 		(double)stats->wait_ns * 1e-6 / tokens,
-		bundle_store_describe(session_store(run->engine.session)));
+		source ? source : "");
+	free(source);
 	if (run->options->engine.memory != ENGINE_NO_BUDGET)
 		engine_show_memory(&run->engine);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
 #include "cli/engine.h"
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/memory_room.h"
 #include "base/proc_memory.h"
 #include "base/thread_pool.h"
 #include "storage/cache.h"
@@ -22,6 +24,7 @@ struct engine_options engine_defaults(void)
 	return (struct engine_options){
 		.io = "auto",
 		.read_ahead_kib = ENGINE_READ_AHEAD_OF_DEVICE,
+		.after_use = "keep",
 		.cache_ratio = ENGINE_CACHE_BY_DEFAULT,
 		.memory = ENGINE_NO_BUDGET,
 		.cache_policy = CACHE_DEFAULT_POLICY,
@@ -33,11 +36,13 @@ struct engine_options engine_defaults(void)
 size_t engine_add_specs(struct engine_options *options, struct option_spec *specs, size_t n)
 {
 	specs[n++] = (struct option_spec){ "io", 0, OPTION_STRING, &options->io,
-		"SOURCE: auto, uring, mmap or pread (auto)" };
+		"SOURCE: auto, kernel, uring, mmap or pread (auto)" };
 	specs[n++] = (struct option_spec){ "read-ahead", 0, OPTION_U32, &options->read_ahead_kib,
 		"KIB: around a page fault of --io mmap; 0: none (the device's)" };
+	specs[n++] = (struct option_spec){ "after-use", 0, OPTION_STRING, &options->after_use,
+		"HOW: --io kernel: keep long runs in the page cache, cold or drop (keep)" };
 	specs[n++] = (struct option_spec){ "cache-ratio", 0, OPTION_REAL, &options->cache_ratio,
-		"R: share of all bundles kept in DRAM, 0 to 1 (0.05)" };
+		"R: share of all bundles kept in DRAM, 0 to 1 (0.05; --io kernel: 0)" };
 	specs[n++] = (struct option_spec){ "memory", 0, OPTION_BYTES, &options->memory,
 		"BYTES: stay within this (K, M, G); what is left over is for bundles" };
 	specs[n++] = (struct option_spec){ "cache-policy", 0, OPTION_STRING, &options->cache_policy,
@@ -62,18 +67,37 @@ static bool refines(const struct engine_options *options)
 	return !strcmp(options->device_cost, "refine");
 }
 
+/* False when there is no such word. */
+static bool find_after_use(const char *word, enum source_after_use *after_use)
+{
+	static const char *const words[] = {
+		[SOURCE_KEEP] = "keep", [SOURCE_COLD] = "cold", [SOURCE_DROP] = "drop",
+	};
+
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
+		*after_use = (enum source_after_use)i;
+		if (!strcmp(word, words[i]))
+			return true;
+	}
+	return false;
+}
+
 int engine_check(const struct command *command, const struct engine_options *options)
 {
-	static const char *const sources[] = { "auto", "uring", "mmap", "pread" };
+	static const char *const sources[] = { "auto", "kernel", "uring", "mmap", "pread" };
+	enum source_after_use after_use;
 	bool known = false;
 
 	for (size_t i = 0; i < COUNT_OF(sources); i++)
 		known |= !strcmp(options->io, sources[i]);
 	if (!known)
-		return usage_error(command, "--io %s: has to be auto, uring, mmap or pread",
-				   options->io);
+		return usage_error(command, "--io %s: has to be auto, kernel, uring, mmap or "
+				   "pread", options->io);
 	if (options->read_ahead_kib != ENGINE_READ_AHEAD_OF_DEVICE && strcmp(options->io, "mmap"))
 		return usage_error(command, "--read-ahead: only --io mmap has one");
+	if (!find_after_use(options->after_use, &after_use))
+		return usage_error(command, "--after-use %s: has to be keep, cold or drop",
+				   options->after_use);
 	if (!isnan(options->cache_ratio) &&
 	    !(options->cache_ratio >= 0 && options->cache_ratio <= 1))
 		return usage_error(command, "--cache-ratio %g: has to be from 0 to 1",
@@ -99,15 +123,27 @@ int engine_check(const struct command *command, const struct engine_options *opt
 	return -1;
 }
 
+/* With these the page cache keeps bundles, and nobody else has to. */
+static bool page_cache_keeps(const char *source)
+{
+	return !strcmp(source, "kernel");
+}
+
+/* By a source that was named, or chosen. */
+static void set_source(const struct engine_options *options, const char *source,
+		       struct bundle_store_options *store)
+{
+	store->source = source;
+	store->cache_ratio = options->cache_ratio;
+	if (isnan(options->cache_ratio))
+		store->cache_ratio = page_cache_keeps(source) ? 0 : ENGINE_CACHE_RATIO;
+}
+
 struct bundle_store_options engine_store_options(const struct engine_options *options,
 						 struct device_cost cost)
 {
 	uint64_t gap = options->gap_bytes;
-
-	return (struct bundle_store_options){
-		.source = options->io,
-		.cache_ratio = isnan(options->cache_ratio) ? ENGINE_CACHE_RATIO :
-							     options->cache_ratio,
+	struct bundle_store_options store = {
 		.cache_policy = options->cache_policy,
 		.hot_share = options->cache_hot,
 		.queue_depth = options->queue_depth,
@@ -117,6 +153,10 @@ struct bundle_store_options engine_store_options(const struct engine_options *op
 		.refine_cost = refines(options),
 		.gap_bytes = gap == ENGINE_GAP_BY_COST ? device_break_even_bytes(cost) : gap,
 	};
+
+	find_after_use(options->after_use, &store.after_use);
+	set_source(options, options->io, &store);
+	return store;
 }
 
 /* What colink bench device has found, where it was run. */
@@ -155,7 +195,8 @@ static int plan_memory(struct engine *engine, const struct engine_options *optio
 {
 	struct memory_budget budget = {
 		.bytes = options->memory,
-		.keep_cache_ratio = !isnan(options->cache_ratio),
+		.keep_cache_ratio = !isnan(options->cache_ratio) ||
+				    page_cache_keeps(session_options->store.source),
 	};
 	struct memory_base base = { .caller_bytes = work_bytes };
 
@@ -165,6 +206,36 @@ static int plan_memory(struct engine *engine, const struct engine_options *optio
 	if (options->memory == ENGINE_NO_BUDGET)
 		return memory_plan(engine->model, session_options, &base, &engine->planned, err);
 	return memory_fit(engine->model, &budget, &base, session_options, &engine->planned, err);
+}
+
+/* What the page cache can have when the program has all that was planned, but for bundles. */
+static uint64_t room_beside(const struct memory_parts *planned)
+{
+	uint64_t room = memory_room(&MEMORY_ROOM_SOURCES);
+	uint64_t own = memory_parts_sum(planned) - planned->cache - planned->tables;
+
+	return room > own ? room - own : 0;
+}
+
+/* For a plan that was made: which source --io auto is. */
+static void choose_source(struct engine *engine, const struct engine_options *options,
+			  struct session_options *session_options)
+{
+	const struct bundle_geometry geometry = session_geometry(engine->model);
+	const struct source_situation situation = {
+		.path = gguf_path(engine->model->file->gguf),
+		.bundle_bytes = (uint64_t)geometry.n_layers * geometry.slots * geometry.stride,
+		.stride = geometry.stride,
+		.cost = engine->cost,
+		.cache_ratio = session_options->store.cache_ratio,
+		.room_bytes = room_beside(&engine->planned),
+		.sweeps = session_options->mode != SESSION_SPARSE,
+		.limited = options->memory != ENGINE_NO_BUDGET,
+	};
+
+	source_choose(&situation, &engine->choice);
+	engine->chosen = true;
+	set_source(options, engine->choice.name, &session_options->store);
 }
 
 int engine_start(struct engine *engine, const struct engine_options *options,
@@ -180,6 +251,12 @@ int engine_start(struct engine *engine, const struct engine_options *options,
 	int ret;
 
 	ret = plan_memory(engine, options, work->bytes, &session_options, err);
+	if (ret == 0 && !strcmp(options->io, "auto")) {
+		choose_source(engine, options, &session_options);
+		/* The sources of "auto" take what was planned. */
+		if (strcmp(engine->choice.name, "auto") != 0)
+			ret = plan_memory(engine, options, work->bytes, &session_options, err);
+	}
 	if (ret == 0)
 		ret = model_load_weights(engine->model, err);
 	if (ret < 0)
@@ -190,15 +267,20 @@ int engine_start(struct engine *engine, const struct engine_options *options,
 	if (ret < 0)
 		return ret;
 	session_observe(engine->session, &engine->usage->observer);
-	/* Without these counts "kernel" is left out; nothing depends on it. */
+	ret = cpu_time_begin(&engine->cpu_time, err);
+	/*
+	 * Without these counts "kernel" is left out; nothing depends on it. They begin last and
+	 * end first, since to read others is to read.
+	 */
 	engine->kernel_counts = proc_io_read(&engine->before) == 0;
-	return 0;
+	return ret;
 }
 
 void engine_close(struct engine *engine)
 {
 	session_close(engine->session);
 	usage_free(engine->usage);
+	cpu_time_free(engine->cpu_time);
 	model_unload(engine->model);
 	memset(engine, 0, sizeof(*engine));
 }
@@ -346,15 +428,42 @@ void engine_show_memory(const struct engine *engine)
 		session_max_batch(engine->session));
 }
 
+/* Left out where it is not known. */
+static void add_cpu_time(json_t *object, const struct engine *engine, double tokens)
+{
+	uint64_t process_ns, kernel_ns;
+	bool kernel_known;
+
+	if (cpu_time_end(engine->cpu_time, &process_ns, &kernel_ns, &kernel_known, NULL) < 0)
+		return;
+	json_object_set_new(object, "cpu_ms_per_token",
+			    json_real(per((double)process_ns * 1e-6, tokens)));
+	if (kernel_known)
+		json_object_set_new(object, "kernel_cpu_ms_per_token",
+				    json_real(per((double)kernel_ns * 1e-6, tokens)));
+}
+
+char *engine_describe_source(const struct engine *engine)
+{
+	const char *detail = bundle_store_describe(session_store(engine->session));
+	char *text;
+
+	if (asprintf(&text, "%s%s%s", detail, engine->chosen ? "; auto: " : "",
+		     engine->chosen ? engine->choice.reason : "") < 0)
+		return NULL;
+	return text;
+}
+
 json_t *engine_io_json(const struct engine *engine, const struct bundle_store_stats *stats)
 {
 	const struct bundle_store *store = session_store(engine->session);
 	double tokens = (double)engine->usage->n_tokens;
 	json_t *object;
 
-	object = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}",
+	object = json_pack("{s:s, s:s, s:s?, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
 		"source", bundle_store_source_name(store),
 		"detail", bundle_store_describe(store),
+		"chosen", engine->chosen ? engine->choice.reason : NULL,
 		"cache_policy", bundle_store_cache_policy(store),
 		"reads", (json_int_t)stats->reads,
 		"bytes", (json_int_t)stats->bytes,
@@ -364,8 +473,11 @@ json_t *engine_io_json(const struct engine *engine, const struct bundle_store_st
 		"cache_hit_share",
 		per((double)stats->cached_bundles, (double)stats->wanted_bundles),
 		"reads_per_token", per((double)stats->reads, tokens),
+		"bytes_per_token", per((double)stats->bytes, tokens),
+		"unused_share", per((double)stats->unused_bytes, (double)stats->bytes),
 		"predicted_ms_per_token", per(stats->predicted_us * 1e-3, tokens));
 	add_kernel_counts(object, engine);
+	add_cpu_time(object, engine, tokens);
 	json_object_set_new(object, "device", engine_device_json(engine));
 	return object;
 }

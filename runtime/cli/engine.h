@@ -5,15 +5,18 @@
 
 #include <math.h>
 
+#include "base/cpu_time.h"
 #include "base/proc_io.h"
 #include "cli/cli.h"
 #include "infer/memory_budget.h"
 #include "infer/session.h"
 #include "infer/usage.h"
+#include "storage/source_choice.h"
 
 struct engine_options {
 	const char *io;
 	uint32_t read_ahead_kib; /* of io mmap, or ENGINE_READ_AHEAD_OF_DEVICE */
+	const char *after_use; /* of io kernel: "keep", "cold" or "drop" */
 	double cache_ratio; /* or ENGINE_CACHE_BY_DEFAULT */
 	uint64_t memory; /* budget in bytes, or ENGINE_NO_BUDGET */
 	const char *cache_policy;
@@ -27,7 +30,10 @@ struct engine_options {
 
 /* No gap was given: it is the break-even of the device cost. */
 #define ENGINE_GAP_BY_COST UINT64_MAX
-/* No ratio was given (which cannot be NaN): what the budget leaves, or 5 % without one. */
+/*
+ * No ratio was given (which cannot be NaN): what the budget leaves, or 5 % without one; none
+ * where the page cache is the cache.
+ */
 #define ENGINE_CACHE_BY_DEFAULT ((double)NAN)
 #define ENGINE_CACHE_RATIO 0.05 /* of all bundles, where memory is not limited */
 #define ENGINE_NO_BUDGET UINT64_MAX
@@ -43,7 +49,7 @@ struct engine_options engine_defaults(void);
 
 /* Append the specs of these options to `specs`; returns the new count. */
 size_t engine_add_specs(struct engine_options *options, struct option_spec *specs, size_t n);
-#define ENGINE_SPECS 11 /* how many that are */
+#define ENGINE_SPECS 12 /* how many that are */
 
 /* -1, or EXIT_USAGE after one line on what is wrong. */
 int engine_check(const struct command *command, const struct engine_options *options);
@@ -54,6 +60,9 @@ struct bundle_store_options engine_store_options(const struct engine_options *op
 struct engine {
 	struct proc_io before; /* what the kernel had counted when the session was opened */
 	bool kernel_counts; /* that is known */
+	struct cpu_time *cpu_time; /* since then */
+	bool chosen; /* the source was left to us */
+	struct source_choice choice;
 	struct device_cost cost; /* what reads are planned by */
 	bool cost_measured; /* on the model's device, by colink bench device; else a phone's */
 	struct model *model;
@@ -87,6 +96,12 @@ int engine_encode(const struct model *model, const char *text, bool add_bos, uin
 /* All files one after the other as token ids, without bos. */
 int engine_encode_files(const struct tokenizer *tokenizer, const struct string_list *files,
 			uint32_t **ids, size_t *count, struct error *err);
+
+/*
+ * What the source says of itself and, where it was left to us, why it is this one, for people.
+ * The caller frees it; NULL when there is no memory.
+ */
+char *engine_describe_source(const struct engine *engine);
 
 /*
  * "io": {...}: what the session read, per token over all its tokens. "kernel" in it

@@ -44,6 +44,8 @@ check 'an unknown way of cost' misused '--device-cost free: has to be' \
 	"$COLINK" run "$linked" -p a --device-cost free
 check 'a read-ahead of what is not mapped' misused '--read-ahead' \
 	"$COLINK" run "$linked" -p x --io uring --read-ahead 0
+check 'an unknown way to leave the page cache' misused '--after-use burn: has to be' \
+	"$COLINK" run "$linked" -p x --io kernel --after-use burn
 check 'a gap that would have to be two' misused '--gap with --device-cost refine' \
 	"$COLINK" eval "$linked" --text "$model/heldout.txt" --gap 0 --device-cost refine
 
@@ -375,6 +377,24 @@ check 'the first token comes after the prompt' holds \
 "$COLINK" run "$linked" -p a -n 2 --json --io mmap --read-ahead 0 >"$work/random.json"
 check 'a mapped file without read-ahead' holds '.io.detail == "mmap, MADV_RANDOM"' \
 	"$work/random.json"
+
+
+if [ -e /dev/colink ]; then
+	skip 'without the module' 'it is loaded'
+else
+	for command in run logits; do
+		refused "$command --io kernel without the module" \
+			'/dev/colink: the module is not loaded (insmod colink.ko); --io uring does' \
+			"$COLINK" "$command" "$linked" -p a --io kernel
+	done
+	"$COLINK" run "$linked" -p a -n 2 --json --io auto >"$work/auto.json"
+	check 'auto says why' holds '(.io.source == "uring" or .io.source == "pread") and
+		.io.chosen == "the module is not loaded"' "$work/auto.json"
+	check 'and people see it' grep -q '; auto: the module is not loaded)$' \
+		<("$COLINK" run "$linked" -p a -n 2 2>&1 >"$work/none")
+	check 'what was named was not chosen' holds '.io | has("chosen") and .chosen == null' \
+		"$work/random.json"
+fi
 
 head -c 1800 "$model/heldout.txt" >"$work/short.txt"
 "$COLINK" link "$model" --text "$work/short.txt" -o "$work/short.gguf" --json >"$work/short.json"

@@ -51,6 +51,8 @@ check 'every key of run is there' holds '
 	.tokens_per_s > 0 and .ffn_active_share > 0 and .ffn_wanted_share > .ffn_active_share and
 	.ffn_read_share > 0 and .io.reads > 0 and .io.bytes >= .io.wanted_bytes and
 	.io.run_length_mean > 1 and .io.wait_ms_per_token > 0 and
+	.io.bytes_per_token > .io.reads_per_token and .io.unused_share == 0 and
+	.io.cpu_ms_per_token > 0 and
 	.io.cache_hit_share > 0 and .io.source == "pread"' "$work/reference.json"
 
 case $sources in

@@ -1,0 +1,141 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# `colink run --io kernel` and `--io auto`: the tokens of every other source, with memory and
+# without, beside `colink load`, and with a module of which quotas are small; counts that are
+# the module's; what is said where the module is missing.
+model=$COLINK_DISK/linked.gguf
+[ -x /bin/colink ] && [ -e "$model" ] || { echo '1..0 # SKIP no program colink here'; exit 4; }
+
+count=0
+failed=0
+# check NAME COMMAND ...: the case passes when the command does.
+check() {
+	name=$1
+	shift
+	count=$((count + 1))
+	if "$@"; then
+		echo "ok $count - $name"
+	else
+		echo "not ok $count - $name"
+		failed=1
+	fi
+}
+
+skip() {
+	count=$((count + 1))
+	echo "ok $count - $1 # SKIP $2"
+}
+
+out=/tmp/run_kernel.json
+group=/sys/fs/cgroup/run_kernel
+counters=/sys/kernel/debug/colink/counters
+
+run() {
+	colink run "$model" -p 'And it came to pass' -n 6 --ignore-eos --json "$@" >$out 2>/tmp/err &&
+		return
+	cat /tmp/err
+	return 1
+}
+# run_within LIMIT ARGUMENT ...: in a memory cgroup.
+run_within() {
+	limit=$1
+	shift
+	mkdir $group
+	echo "$limit" >$group/memory.max
+	(
+		read -r pid rest </proc/self/stat
+		echo "$pid" >$group/cgroup.procs
+		run "$@"
+	)
+	status=$?
+	rmdir $group
+	return $status
+}
+tokens() { sed 's/.*"tokens": *\[\([^]]*\)\].*/\1/' $out; }
+# The first value of a key: a number, or a text without its quotes.
+io() { grep -o "\"$1\": *[^,}]*" $out | head -n 1 | sed 's/^[^:]*: *//; s/"//g'; }
+counter() { sed -n "s/^$1 //p" $counters; }
+near() { # NAME VALUE EXPECTED MOST_MORE
+	[ "$2" -ge "$3" ] && [ "$2" -le $(($3 + $4)) ] && return
+	echo "# $1: $2, expected $3 to $(($3 + $4))"
+	return 1
+}
+less() { awk "BEGIN { exit !($1 < $2) }"; }
+same_tokens() { "$@" && [ "$(tokens)" = "$expected" ]; }
+
+run --io uring
+expected=$(tokens)
+check 'there are tokens to compare with' test "$(echo "$expected" | tr , '\n' | wc -l)" = 6
+
+echo 3 >/proc/sys/vm/drop_caches
+issued=$(counter pages_read)
+ios=$(counter ios)
+check 'same tokens' same_tokens run --io kernel
+check 'the source is told' test "$(io source)" = kernel
+check 'and not that it was chosen' grep -q '"chosen": *null' $out
+# Requests that nobody waits for are counted a moment later. What is not the module's is faults.
+usleep 200000
+check 'bytes are what the module read' \
+	near bytes "$(io bytes)" $((($(counter pages_read) - issued) * 4096)) 262144
+check 'reads are what the module issued' near reads "$(io reads)" $(($(counter ios) - ios)) 64
+check 'gaps are read over' less 0 "$(io unused_share)"
+check 'some bundles share pages' less 0 "$(io cache_hit_share)"
+check 'it waited' less 0 "$(io wait_ms_per_token)"
+check 'its CPU time is known' less 0 "$(io cpu_ms_per_token)"
+cold=$(io bytes)
+run --io kernel
+check 'what is resident is not read again' less "$(io bytes) * 10" "$cold"
+check 'and is a hit' less 0.9 "$(io cache_hit_share)"
+
+for options in '--batch 1' '--threads 1 --gap 0' '--cache-ratio 0.3' '--dense' '--memory 24M' \
+	'--batch 1 --gap 1000000'; do
+	run --io uring $options
+	expected=$(tokens)
+	echo 3 >/proc/sys/vm/drop_caches
+	check "same tokens: $options" same_tokens run --io kernel $options
+done
+
+run --io uring
+expected=$(tokens)
+for limit in 28M 20M; do
+	echo 3 >/proc/sys/vm/drop_caches
+	check "same tokens in a group of $limit" same_tokens run_within $limit --io kernel
+done
+
+echo 3 >/proc/sys/vm/drop_caches
+if colink load "$model" >/dev/null 2>/tmp/err; then
+	check 'same tokens beside colink load' same_tokens run --io kernel
+	colink unload "$model" >/dev/null
+else
+	skip 'same tokens beside colink load' "$(cat /tmp/err)"
+fi
+
+parameters=/sys/module/colink/parameters
+extents=$(cat $parameters/max_extents)
+echo 3 >/proc/sys/vm/drop_caches
+echo 20 >$parameters/max_extents
+check 'same tokens where quotas refuse most' same_tokens run --io kernel
+check 'and the rest are faults' less 20 "$(io reads)"
+echo "$extents" >$parameters/max_extents
+
+check 'auto: same tokens' same_tokens run --io auto
+check 'it is the module where memory is plenty' test "$(io source)" = kernel
+check 'and it says why' grep -q '"chosen": *"the page cache has room for 100 %' $out
+check 'it is not where memory is short' run_within 19M --io auto
+check 'and it says so' grep -q '"source": *"uring".*"chosen": *"the page cache has room for [0-9]* % of the bundles only' $out
+check 'nor with a budget' run --io auto --memory 24M
+check 'and it says so, too' grep -q '"source": *"uring".*in no budget' $out
+
+rmmod colink
+colink run "$model" -p a -n 1 --io kernel >/tmp/out 2>/tmp/err
+check 'without the module: status 1' test $? = 1
+check 'one line' test "$(wc -l </tmp/err)" = 1
+check 'that says what to do' grep -q '/dev/colink: the module is not loaded (insmod colink.ko); --io uring does without' /tmp/err
+check 'and nothing on stdout' test ! -s /tmp/out
+check 'auto: without the module' same_tokens run --io auto
+check 'says so' grep -q '"source": *"uring".*"chosen": *"the module is not loaded' $out
+insmod "$COLINK_MODULE"
+
+echo "1..$count"
+exit $failed
