@@ -121,6 +121,7 @@ static int prefetch(struct source *source, struct batch *batch, const struct sou
 		.gap_bytes = source->kernel.gap_bytes,
 		.eventfd = batch->eventfd,
 	};
+	struct error why;
 	int ret;
 
 	for (uint32_t i = 0; i < n; i++)
@@ -129,11 +130,11 @@ static int prefetch(struct source *source, struct batch *batch, const struct sou
 			.count = reads[i].length,
 			.layer = COLINK_BYTES,
 		};
-	ret = kernel_device_prefetch(kernel->device, source->path, &args, err);
+	ret = kernel_device_prefetch(kernel->device, source->path, &args, &why);
 	if (ret == -EDQUOT)
 		return 0; /* what the module's quotas refuse is left to the faults */
 	if (ret < 0)
-		return ret;
+		return error_set(err, ret, "%s", why.message);
 	batch->asked++;
 	batch->issued = batch->issued || args.result.pages_issued;
 	count(kernel, &args.result);

@@ -384,7 +384,7 @@ if [ -e /dev/colink ]; then
 else
 	for command in run logits; do
 		refused "$command --io kernel without the module" \
-			'/dev/colink: the module is not loaded (insmod colink.ko); --io uring does' \
+			'/dev/colink: the module is not loaded .*; --io uring does without' \
 			"$COLINK" "$command" "$linked" -p a --io kernel
 	done
 	"$COLINK" run "$linked" -p a -n 2 --json --io auto >"$work/auto.json"

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "helpers/test.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -203,6 +204,22 @@ static void residency_is_in_the_stats(void **state)
 	assert_int_equal(stats.wanted_bytes, 0);
 }
 
+/* What quotas of the module refuse is no failure. */
+static void refused_by_quotas(void **state)
+{
+	struct fixture *fixture = *state;
+
+	open_store(fixture, 0, 0);
+	fake_module.prefetch_error = -EDQUOT;
+	want(fixture, 5, 20);
+	for (uint32_t layer = 0; layer < LAYERS; layer++) {
+		request(fixture, layer);
+		consume(fixture, layer);
+		assert_int_equal(fixture->n_bundles, 20);
+	}
+	assert_int_equal(stats_of(fixture).cached_bundles, 0);
+}
+
 /* Beside the page cache, if one is asked for. */
 static void with_a_cache_of_its_own(void **state)
 {
@@ -226,6 +243,7 @@ int main(void)
 		store_test(runs_of_a_layer_in_one_call),
 		store_test(as_much_ahead_as_there_is_staging),
 		store_test(residency_is_in_the_stats),
+		store_test(refused_by_quotas),
 		store_test(with_a_cache_of_its_own),
 	};
 

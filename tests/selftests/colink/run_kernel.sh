@@ -28,6 +28,7 @@ skip() {
 }
 
 out=/tmp/run_kernel.json
+state=/tmp/run_kernel.state
 group=/sys/fs/cgroup/run_kernel
 counters=/sys/kernel/debug/colink/counters
 
@@ -104,9 +105,9 @@ for limit in 28M 20M; do
 done
 
 echo 3 >/proc/sys/vm/drop_caches
-if colink load "$model" >/dev/null 2>/tmp/err; then
+if colink load "$model" --state $state >/dev/null 2>/tmp/err; then
 	check 'same tokens beside colink load' same_tokens run --io kernel
-	colink unload "$model" >/dev/null
+	colink unload "$model" --state $state >/dev/null
 else
 	skip 'same tokens beside colink load' "$(cat /tmp/err)"
 fi
