@@ -13,8 +13,8 @@
 
 #include "base/bits.h"
 #include "base/random.h"
+#include "model/place_choice.h"
 #include "placement/order_copies.h"
-#include "placement/place_choice.h"
 
 #define NEURONS 400
 #define MAX_SLOTS (2 * NEURONS)
@@ -94,7 +94,7 @@ static void assert_places_are_apart(const uint32_t *slot_to_neuron, uint32_t n_s
 	assert_ok(places_create(slot_to_neuron, n_slots, NEURONS, &places, &err), &err);
 	for (uint32_t i = 0; i < NEURONS; i++)
 		for (uint32_t k = places.first[i] + 1; k < places.first[i + 1]; k++)
-			assert_true(places.slots[k] - places.slots[k - 1] - 1 > IO_BUNDLES);
+			assert_true(places.positions[k] - places.positions[k - 1] - 1 > IO_BUNDLES);
 	places_free(&places);
 }
 
