@@ -66,3 +66,20 @@ void places_free(struct places *places)
 	free(places->positions);
 	*places = (struct places){ 0 };
 }
+
+int places_find_primary(const uint32_t *slot_at, uint32_t n_positions, uint32_t n_slots,
+			uint32_t *primary, struct error *err)
+{
+	uint32_t slot = 0;
+
+	for (uint32_t position = 0; position < n_positions; position++) {
+		if (slot_at[position] >= n_slots)
+			return error_set(err, -EINVAL, "position %u is said to have slot %u of %u",
+					 position, slot_at[position], n_slots);
+		if (slot_at[position] == slot)
+			primary[slot++] = position;
+	}
+	if (slot < n_slots)
+		return error_set(err, -EINVAL, "slot %u has no place behind the slot before it", slot);
+	return 0;
+}

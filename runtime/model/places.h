@@ -30,6 +30,15 @@ int places_create(const uint32_t *neuron_at, uint32_t n_positions, uint32_t n_ne
 		  struct places *places, struct error *err);
 void places_free(struct places *places);
 
+/*
+ * Of neurons that are known by their slots, slots being numbered as they come on flash: the
+ * *primary* place of a slot, the first position of it behind the primary place of the slot before.
+ * All these by themselves are the order without copies. slot_at is (n_positions), primary (n_slots).
+ * -EINVAL, with a line that says where, for a slot that is none or has no such place.
+ */
+int places_find_primary(const uint32_t *slot_at, uint32_t n_positions, uint32_t n_slots,
+			uint32_t *primary, struct error *err);
+
 static inline uint32_t places_count(const struct places *places, uint32_t neuron)
 {
 	return places->first[neuron + 1] - places->first[neuron];

@@ -41,10 +41,31 @@ static void what_cannot_be_is_refused(void **state)
 	assert_says(&err, "position 3 is said to have neuron 3 of 3");
 }
 
+/* As they come; a copy in front of its slot, and others behind. */
+static void primary_places_ascend(void **state)
+{
+	static const uint32_t slot_at[] = { 2, 0, 0, 3, 1, 2, 2, 0, 3, 3 };
+	static const uint32_t expected[] = { 1, 4, 5, 8 };
+	static const uint32_t backward[] = { 1, 0, 2 }, strange[] = { 0, 1, 3, 2 };
+	uint32_t primary[4];
+	struct error err;
+
+	(void)state;
+	assert_ok(places_find_primary(slot_at, 10, 4, primary, &err), &err);
+	assert_memory_equal(primary, expected, sizeof(expected));
+	assert_int_equal(places_find_primary(backward, 3, 3, primary, &err), -EINVAL);
+	assert_says(&err, "slot 1 has no place behind the slot before it");
+	assert_int_equal(places_find_primary(slot_at, 8, 4, primary, &err), -EINVAL);
+	assert_says(&err, "slot 3 has no place");
+	assert_int_equal(places_find_primary(strange, 4, 3, primary, &err), -EINVAL);
+	assert_says(&err, "position 2 is said to have slot 3 of 3");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_slots_are_places),
+		cmocka_unit_test(primary_places_ascend),
 		cmocka_unit_test(what_cannot_be_is_refused),
 	};
 
