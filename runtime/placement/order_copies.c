@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/amount.h"
 #include "base/bits.h"
 #include "model/place_choice.h"
 #include "placement/arrangement.h"
@@ -423,6 +424,17 @@ static int place_copies(const struct activity *missed, const uint32_t *slot_to_n
 	return ret;
 }
 
+uint64_t order_copies_bytes(uint32_t n_neurons, uint32_t n_copies, uint64_t n_tokens)
+{
+	uint64_t set = bits_words(n_neurons) * sizeof(uint64_t);
+	uint64_t n = n_neurons, positions = n + n_copies;
+
+	/* What is missed, and a part of it again; what each bundle and neuron has; scratch. */
+	return amount_sum(amount_product(n_tokens, 2 * set),
+			  positions * 6 * sizeof(uint32_t) + n * sizeof(struct candidate) +
+			  BATCH * (n_tokens + n * sizeof(uint32_t)));
+}
+
 int order_copies(const struct activity *seen, const uint32_t *slot_to_neuron,
 		 const struct order_best_options *options, uint32_t n_copies,
 		 struct thread_pool *pool, uint32_t *with_copies,
@@ -448,4 +460,21 @@ int order_copies(const struct activity *seen, const uint32_t *slot_to_neuron,
 	if (result)
 		*result = done;
 	return ret;
+}
+
+int order_copies_slots(const uint32_t *slot_to_neuron, uint32_t n_neurons,
+		       const uint32_t *with_copies, uint32_t n_positions, uint32_t *slot_at,
+		       struct error *err)
+{
+	uint32_t *slot_of = malloc(n_neurons * sizeof(*slot_of));
+
+	if (!slot_of)
+		return error_no_memory(err, "copies of neurons");
+	for (uint32_t slot = 0; slot < n_neurons; slot++)
+		slot_of[slot_to_neuron[slot]] = slot;
+	for (uint32_t i = 0; i < n_positions; i++)
+		slot_at[i] = with_copies[i] == PLACES_NO_NEURON ? n_neurons - 1 :
+								  slot_of[with_copies[i]];
+	free(slot_of);
+	return 0;
 }

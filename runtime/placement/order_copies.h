@@ -23,6 +23,9 @@ struct order_copies_result {
 	double after_bundles; /* ... and with them, each token reading the places it would choose */
 };
 
+/* Bytes that order_copies() takes besides `memory`, for so many tokens. */
+uint64_t order_copies_bytes(uint32_t n_neurons, uint32_t n_copies, uint64_t n_tokens);
+
 /*
  * `seen` are tokens in the order of the text, slot_to_neuron (n_neurons) is a permutation,
  * options are those it was made with. with_copies, (n_neurons + n_copies), has the neuron at each
@@ -36,5 +39,13 @@ int order_copies(const struct activity *seen, const uint32_t *slot_to_neuron,
 		 const struct order_best_options *options, uint32_t n_copies,
 		 struct thread_pool *pool, uint32_t *with_copies,
 		 struct order_copies_result *result, struct error *err);
+
+/*
+ * The same by slot: slot_at, (n_positions), is the slot at each position, and the last one where
+ * there is no neuron. slot_to_neuron is (n_neurons), as above. Fails with -ENOMEM.
+ */
+int order_copies_slots(const uint32_t *slot_to_neuron, uint32_t n_neurons,
+		       const uint32_t *with_copies, uint32_t n_positions, uint32_t *slot_at,
+		       struct error *err);
 
 #endif
