@@ -149,6 +149,39 @@ static int read_frequencies(const struct model_file *file, float **result, struc
 	return ret;
 }
 
+static uint64_t places_bytes(const struct model_config *config)
+{
+	uint64_t bundles = (uint64_t)config->n_layers * model_positions(config);
+
+	return model_has_copies(config) ? (bundles + config->n_ffn) * sizeof(uint32_t) : 0;
+}
+
+/* Which slots bundles are of, (n_layers, positions); the caller frees it. NULL without copies. */
+static int read_places(const struct model_file *file, uint32_t **result, struct error *err)
+{
+	const struct model_config *config = &file->config;
+	size_t bundles = (size_t)config->n_layers * model_positions(config);
+	uint32_t *slot_at, *primary;
+	int ret = 0;
+
+	*result = NULL;
+	if (!model_has_copies(config))
+		return 0;
+	slot_at = malloc(places_bytes(config));
+	if (!slot_at)
+		return error_no_memory(err, "the places of bundles");
+	primary = slot_at + bundles;
+	for (uint32_t layer = 0; ret == 0 && layer < config->n_layers; layer++)
+		ret = model_file_places(file, layer,
+					slot_at + (size_t)layer * model_positions(config), primary,
+					err);
+	if (ret < 0)
+		free(slot_at);
+	else
+		*result = slot_at;
+	return ret;
+}
+
 struct bundle_geometry session_geometry(const struct model *model)
 {
 	const struct model_config *config = &model->config;
@@ -158,6 +191,7 @@ struct bundle_geometry session_geometry(const struct model *model)
 		.slots = config->n_ffn,
 		.stride = model_bundle_stride(config),
 		.offsets = model->file->bundle_offsets,
+		.positions = model_positions(config),
 	};
 }
 
@@ -168,15 +202,19 @@ static int open_store(struct session *session, const struct bundle_store_options
 	struct bundle_geometry geometry = session_geometry(session->model);
 	struct bundle_store_options with_hints = *options;
 	float *frequency = NULL;
+	uint32_t *slot_at = NULL;
 	int ret = 0;
 
 	if (options->cache_ratio > 0)
 		ret = read_frequencies(file, &frequency, err);
-	if (ret < 0)
-		return ret;
+	if (ret == 0)
+		ret = read_places(file, &slot_at, err);
 	with_hints.frequency = frequency;
-	ret = bundle_store_open(gguf_path(file->gguf), &geometry, &with_hints, &session->store,
-				err);
+	geometry.slot_at = slot_at;
+	if (ret == 0)
+		ret = bundle_store_open(gguf_path(file->gguf), &geometry, &with_hints,
+					&session->store, err);
+	free(slot_at);
 	free(frequency);
 	return ret;
 }
@@ -221,8 +259,9 @@ int session_plan_memory(const struct model *model, const struct session_options 
 		.keys_values = amount_product(2 * sizeof(float), positions_size(&session)),
 	};
 	memory->scratch = amount_sum(floats_bytes(&session) - memory->keys_values, rest);
+	memory->opening = places_bytes(&model->config);
 	if (options->store.cache_ratio > 0)
-		memory->opening = frequencies_bytes(&model->config);
+		memory->opening += frequencies_bytes(&model->config);
 	return bundle_store_plan_memory(&geometry, &options->store, &memory->store, err);
 }
 
