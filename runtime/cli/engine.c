@@ -11,6 +11,8 @@
 #include "base/memory_room.h"
 #include "base/proc_memory.h"
 #include "base/thread_pool.h"
+#include "infer/model_store.h"
+#include "storage/bundle_places.h"
 #include "storage/cache.h"
 #include "storage/device_identity.h"
 #include "storage/known_devices.h"
@@ -221,10 +223,11 @@ static uint64_t room_beside(const struct memory_parts *planned)
 static void choose_source(struct engine *engine, const struct engine_options *options,
 			  struct session_options *session_options)
 {
-	const struct bundle_geometry geometry = session_geometry(engine->model);
+	const struct bundle_geometry geometry = model_store_geometry(engine->model);
 	const struct source_situation situation = {
 		.path = gguf_path(engine->model->file->gguf),
-		.bundle_bytes = (uint64_t)geometry.n_layers * geometry.slots * geometry.stride,
+		.bundle_bytes = (uint64_t)geometry.n_layers * bundle_positions(&geometry) *
+				geometry.stride,
 		.stride = geometry.stride,
 		.cost = engine->cost,
 		.cache_ratio = session_options->store.cache_ratio,

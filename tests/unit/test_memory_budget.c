@@ -13,6 +13,7 @@
 #include "helpers/heap.h"
 #include "infer/generate.h"
 #include "infer/memory_budget.h"
+#include "infer/model_store.h"
 #include "infer/perplexity.h"
 
 #define LAYERS 4
@@ -214,7 +215,7 @@ static double one_more(const struct session_options *options)
 static void every_budget_is_used(void **state)
 {
 	const struct fixture *fixture = *state;
-	const struct bundle_geometry geometry = session_geometry(fixture->model);
+	const struct bundle_geometry geometry = model_store_geometry(fixture->model);
 	uint64_t least = least_of(fixture, usual, false);
 	uint32_t batch = 0;
 	uint64_t staging = 0;
@@ -256,7 +257,7 @@ static void staging_and_cache_share_what_is_left(void **state)
 	uint64_t whole, smallest, begin;
 
 	fixture->model->config.n_ffn = 200000;
-	geometry = session_geometry(fixture->model);
+	geometry = model_store_geometry(fixture->model);
 	whole = 2 * bundle_store_default_staging(&geometry);
 	least.store.staging_bytes = bundle_store_least_staging(&geometry);
 	smallest = 2 * least.store.staging_bytes;
