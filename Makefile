@@ -181,6 +181,12 @@ $(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window \
 $(BUILD)/tests/unit/test_source_waits: TEST_LDFLAGS = -Wl,--wrap=io_uring_submit \
 	-Wl,--wrap=io_uring_submit_and_wait -Wl,--wrap=io_uring_submit_and_get_events
 
+# What libcolink calls fails; and the module is one that the test plays.
+$(BUILD)/tests/unit/test_prefetcher_faults: TEST_LDFLAGS = $(foreach call,malloc calloc \
+	posix_fadvise pread io_uring_queue_init io_uring_submit,-Wl,--wrap=$(call))
+$(BUILD)/tests/unit/test_prefetcher_module: TEST_LDFLAGS = $(foreach call,open register \
+	prefetch,-Wl,--wrap=kernel_device_$(call))
+
 # libcolink: what it takes of the runtime, compiled once more, for a shared library. Its
 # symbols are hidden, but for those of include/colink, so that it gets into nobody's way.
 library_sources := runtime/base/error.c runtime/kernel/kernel_device.c \

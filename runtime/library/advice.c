@@ -8,7 +8,7 @@
 
 int advice_plan(struct colink_prefetcher *prefetcher, struct colink_prefetch_counts *counts)
 {
-	page_runs_resident *resident = prefetcher->residency_told ? residency_count : NULL;
+	page_runs_resident *resident = prefetcher->residency_told ? page_residency_count : NULL;
 	struct page_runs *asked = &prefetcher->asked;
 	unsigned int shift = prefetcher->page_shift;
 	uint64_t resident_in_asked = 0, before, gap_pages;

@@ -113,7 +113,7 @@ static int set_up(struct colink_prefetcher *prefetcher, int fd,
 				  prefetcher->page_shift;
 	if (prefetcher->limit_pages == 0)
 		prefetcher->limit_pages = 1;
-	prefetcher->residency = (struct residency){ fd, prefetcher->page_shift };
+	prefetcher->residency = (struct page_residency){ fd, prefetcher->page_shift };
 	return 0;
 }
 
@@ -125,7 +125,7 @@ static void describe(struct colink_prefetcher *prefetcher, const char *missing)
 	size_t size = sizeof(prefetcher->describe);
 	int why = 0;
 
-	prefetcher->residency_told = residency_is_told(&prefetcher->residency, &why);
+	prefetcher->residency_told = page_residency_told(&prefetcher->residency, &why);
 	snprintf(text, size, "%s%s", prefetcher->backend->name, missing);
 	/* The module sees for itself. */
 	if (prefetcher->residency_told || prefetcher->backend->id == COLINK_BACKEND_MODULE)

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "library/page_runs.h"
-#include "library/residency.h"
+#include "library/page_residency.h"
 
 #define PREFETCHER_NAME_SIZE 32
 /* The reasons of all backends. */
@@ -23,7 +23,7 @@ struct colink_prefetcher {
 	const struct prefetch_backend *backend;
 	uint64_t gap_bytes;
 	unsigned int page_shift;
-	struct residency residency;
+	struct page_residency residency;
 	bool residency_told;
 	uint64_t limit_pages; /* of one piece of advice */
 	struct page_runs wanted;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "library/residency.h"
+#include "library/page_residency.h"
 
 #include <errno.h>
 #include <sys/syscall.h>
@@ -21,7 +21,8 @@ struct cachestat_pages {
 	uint64_t recently_evicted;
 };
 
-static int count(const struct residency *residency, uint64_t begin, uint64_t end, uint64_t *pages)
+static int count(const struct page_residency *residency, uint64_t begin, uint64_t end,
+		 uint64_t *pages)
 {
 	struct cachestat_range range = {
 		.offset = begin << residency->page_shift,
@@ -35,7 +36,7 @@ static int count(const struct residency *residency, uint64_t begin, uint64_t end
 	return 0;
 }
 
-bool residency_is_told(const struct residency *residency, int *why)
+bool page_residency_told(const struct page_residency *residency, int *why)
 {
 	uint64_t pages;
 
@@ -44,7 +45,7 @@ bool residency_is_told(const struct residency *residency, int *why)
 }
 
 /* What is not told counts as missing: asking for a page that is there does no harm. */
-uint64_t residency_count(void *residency, uint64_t begin, uint64_t end)
+uint64_t page_residency_count(void *residency, uint64_t begin, uint64_t end)
 {
 	uint64_t pages = 0;
 

@@ -5,21 +5,21 @@
  * as the question. mincore(2) takes three times as long, wants a mapping, and tells whoever
  * neither owns a file nor may write it that all is resident.
  */
-#ifndef COLINK_LIBRARY_RESIDENCY_H
-#define COLINK_LIBRARY_RESIDENCY_H
+#ifndef COLINK_LIBRARY_PAGE_RESIDENCY_H
+#define COLINK_LIBRARY_PAGE_RESIDENCY_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct residency {
+struct page_residency {
 	int fd;
 	unsigned int page_shift;
 };
 
 /* Whether the kernel tells of this file. If not, *why is its errno. */
-bool residency_is_told(const struct residency *residency, int *why);
+bool page_residency_told(const struct page_residency *residency, int *why);
 
-/* Pages of [begin, end) in the page cache: page_runs_resident of a struct residency. */
-uint64_t residency_count(void *residency, uint64_t begin, uint64_t end);
+/* Pages of [begin, end) in the page cache: page_runs_resident of a struct page_residency. */
+uint64_t page_residency_count(void *residency, uint64_t begin, uint64_t end);
 
 #endif
