@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # make            build/colink, and the library: build/libcolink.a, .so.0, colink.pc
+# make examples   programs that use the library, in build/examples
 # make install    program and library to DESTDIR/PREFIX (/usr/local); make uninstall
 # make demo       link the demo model, generate text from flash, show what placement saves
 # make check      build and run every test (SANITIZE=1: under ASan and UBSan, in build/sanitize)
@@ -13,6 +14,8 @@
 # make bench-fio       the engine beside fio, with the same reads: SHAPE, DIR as for bench-io
 # make bench-links     what following links is worth beside a page cache, by simulation
 # make bench-run-lengths  what synthetic activations are calibrated by
+# make bench-gather    rows of a mapped file by libcolink's example, with and without prefetch;
+#                      DIR=... where its file of 2 GiB is made (build/bench)
 # make bench-half      a model of 3.5 GB in memory for half of it, against what maps it (root);
 #                      DIR=... where the model is made (build/bench)
 # make bench-io        what a token's bundles cost, by each method: SHAPE=opt-1.3b, or demo;
@@ -217,6 +220,13 @@ $(BUILD)/libcolink.so.0: $(library_objects) runtime/library/libcolink.map
 $(BUILD)/libcolink.so: $(BUILD)/libcolink.so.0
 	$(call quiet,LN,$@)ln -sf libcolink.so.0 $@
 
+examples := $(patsubst Documentation/examples/%.c,$(BUILD)/examples/%, \
+	$(sort $(wildcard Documentation/examples/*.c)))
+examples: $(examples)
+$(BUILD)/examples/%: Documentation/examples/%.c $(BUILD)/libcolink.a
+	@mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) -Iinclude $< $(BUILD)/libcolink.a -luring -o $@
+
 # Where it is installed is in it.
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
@@ -306,6 +316,9 @@ bench-io-sizes: all
 bench-place: all $(if $(filter demo,$(SHAPE)),$(BUILD)/demo/corpus.trace $(BUILD)/demo/heldout.trace)
 	tests/bench/place $(BUILD) $(SHAPE) $(DIR)
 
+bench-gather: examples
+	tests/bench/gather $(BUILD) $(DIR)
+
 bench-half: all
 	tests/bench/half $(BUILD) $(DIR)
 
@@ -355,11 +368,12 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all always bench-cache bench-device bench-fio bench-half bench-io bench-io-sizes bench-links \
-	bench-place bench-placement-gap bench-placing bench-prefetch bench-run-lengths bpf check \
-	clean demo fuzz install library lint modules uninstall vmtest
+.PHONY: all always bench-cache bench-device bench-fio bench-gather bench-half bench-io \
+	bench-io-sizes bench-links bench-place bench-placement-gap bench-placing \
+	bench-prefetch bench-run-lengths bpf check clean demo examples fuzz install library \
+	lint modules uninstall vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(library_objects) $(cli_objects) $(test_helpers))
--include $(addsuffix .d,$(unit_programs) $(integration_programs) $(simulations) \
+-include $(addsuffix .d,$(examples) $(unit_programs) $(integration_programs) $(simulations) \
 	$(addprefix $(BUILD)/tests/bench/,path_search placement_gap))

@@ -30,8 +30,8 @@ enum colink_backend {
 	COLINK_BACKEND_FADVISE = 2, /* a posix_fadvise(2) each */
 	/*
 	 * IORING_OP_FADVISE (Linux 5.6): workers of the kernel give the advice. The call returns
-	 * in a thirtieth of the time, and the data come later: for who has something else to do
-	 * and a processor that has not.
+	 * 15 times sooner, and the data come later: for who has something else to do and a
+	 * processor that has not.
 	 */
 	COLINK_BACKEND_URING = 3
 };
