@@ -221,7 +221,8 @@ static void mark_wanted(struct bench *bench)
 	const struct io_bench_options *options = bench->options;
 
 	for (size_t i = 0; i < n_io_methods; i++)
-		bench->wanted[i] = !options->n_methods;
+		bench->wanted[i] = !options->n_methods &&
+				   (!io_methods[i].copies || bench->inputs->n_copies);
 	for (size_t i = 0; i < options->n_methods; i++)
 		bench->wanted[io_method_find(options->methods[i]) - io_methods] = true;
 }
@@ -237,6 +238,7 @@ static void describe_inputs(struct bench *bench)
 	results->n_layers = bench->inputs->geometry.n_layers;
 	results->n_neurons = bench->inputs->geometry.slots;
 	results->stride = bench->inputs->geometry.stride;
+	results->n_copies = bench->inputs->n_copies;
 	results->bundle_bytes = io_inputs_bundle_bytes(bench->inputs);
 	results->wanted_bytes_per_token =
 		(double)bits_count(wanted->sets, sets * bits_words(wanted->n_slots)) *
@@ -280,6 +282,9 @@ static int check_methods(const struct io_bench_options *options, struct error *e
 		if (!io_method_find(options->methods[i]))
 			return error_set(err, -EINVAL, "there is no method '%s'",
 					 options->methods[i]);
+		else if (io_method_find(options->methods[i])->copies && !(options->copies > 0))
+			return error_set(err, -EINVAL, "method '%s' needs copies",
+					 options->methods[i]);
 	if (!options->reads)
 		return 0;
 	if (options->n_methods != 1)
@@ -306,6 +311,9 @@ int io_bench_check(const struct io_bench_options *options, struct error *err)
 				 "a device cost of %g us and %g us per MiB: both have to be more "
 				 "than 0",
 				 cost.a_us, cost.b_us_per_mib);
+	if (!(options->copies >= 0 && options->copies <= 1))
+		return error_set(err, -EINVAL, "copies of a share of %g of the bundles: has to be "
+				 "from 0 to 1", options->copies);
 	if (!options->queue_depth || options->queue_depth > SOURCE_MAX_QUEUE_DEPTH)
 		return error_set(err, -EINVAL, "a queue depth of %u: has to be from 1 to %d",
 				 options->queue_depth, SOURCE_MAX_QUEUE_DEPTH);

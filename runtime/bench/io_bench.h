@@ -25,6 +25,7 @@ struct io_bench_options {
 	const char *trace; /* of the same model */
 	uint32_t tokens; /* to replay, at most */
 	uint32_t bundle_bytes; /* for io_inputs_shrink(); 0: as they are */
+	double copies; /* share of the bundles, for full+copies; 0: not measured */
 	uint32_t mmap_tokens; /* of these, the first ones, by methods that map the file */
 
 	uint32_t repeats;
@@ -80,6 +81,7 @@ struct io_results {
 	uint32_t n_layers;
 	uint32_t n_neurons; /* per layer */
 	uint32_t stride; /* bytes of a bundle */
+	uint32_t n_copies; /* per layer, that full+copies has */
 	uint64_t bundle_bytes; /* of all */
 	double wanted_bytes_per_token;
 	uint32_t read_ahead_kib; /* of the device; 0 where it is not known */

@@ -103,8 +103,8 @@ int io_engine_replay(const struct io_method *method, const struct io_inputs *inp
 		     const struct io_setting *setting, struct io_outcome *outcome, struct error *err)
 {
 	struct engine engine = { .method = method, .inputs = inputs, .setting = setting };
-	const struct bundle_geometry *geometry = &inputs->geometry;
-	const double n_bundles = (double)geometry->n_layers * geometry->slots;
+	struct bundle_geometry geometry = inputs->geometry;
+	const double n_bundles = (double)geometry.n_layers * geometry.slots;
 	struct bundle_store_options options = {
 		.source = "auto",
 		.layers_in_flight = method->layers_ahead + 1,
@@ -122,8 +122,12 @@ int io_engine_replay(const struct io_method *method, const struct io_inputs *inp
 		return ret;
 	/* Half a bundle more, so that rounding does not lose one. */
 	options.cache_ratio = fmin(((double)n_kept + 0.5) / n_bundles, 1);
-	ret = bundle_store_open(inputs->path, geometry, &options, &engine.store, err);
-	outcome->cache_bytes = n_kept * geometry->stride;
+	if (method->copies) {
+		geometry.positions = geometry.slots + inputs->n_copies;
+		geometry.slot_at = inputs->slot_at;
+	}
+	ret = bundle_store_open(inputs->path, &geometry, &options, &engine.store, err);
+	outcome->cache_bytes = n_kept * geometry.stride;
 	for (uint32_t token = 0; ret == 0 && token < outcome->n_tokens; token++)
 		ret = replay_token(&engine, token, &outcome->tokens[token], err);
 	if (engine.store)

@@ -13,12 +13,13 @@
 #include "placement/coactivation.h"
 #include "placement/order.h"
 #include "placement/order_best.h"
+#include "placement/order_copies.h"
 
 static const enum order_method order_of[IO_LAYOUTS] = {
 	[IO_IDENTITY] = ORDER_IDENTITY,
 	[IO_FREQUENCY] = ORDER_FREQUENCY,
 	[IO_LINKED] = ORDER_LINKED,
-	[IO_BEST] = ORDER_BEST,
+	[IO_BEST] = ORDER_BEST, /* the last one: copies are placed beside it */
 };
 
 /* A layer being placed. */
@@ -33,8 +34,23 @@ struct placing {
 	uint32_t *slot_of; /* (n_neurons): its inverse */
 };
 
-static int read_geometry(const char *path, struct io_inputs *inputs, uint64_t *model_id,
-			 struct error *err)
+/* Copies are read from where the file has some, whatever these are of. */
+static int check_copies(struct io_inputs *inputs, const struct model_config *config,
+			double copies, struct error *err)
+{
+	uint32_t room = model_positions(config) - config->n_ffn;
+
+	inputs->n_copies = (uint32_t)(copies * config->n_ffn);
+	if (inputs->n_copies > room)
+		return error_set(err, -EINVAL,
+				 "%s: its layers have room for %u copies of bundles, not for %u; "
+				 "take a file made with at least as many", inputs->path, room,
+				 inputs->n_copies);
+	return 0;
+}
+
+static int read_geometry(const char *path, double copies, struct io_inputs *inputs,
+			 uint64_t *model_id, struct error *err)
 {
 	struct model_file *model;
 	struct stat status;
@@ -61,6 +77,7 @@ static int read_geometry(const char *path, struct io_inputs *inputs, uint64_t *m
 			.offsets = inputs->offsets,
 		};
 		*model_id = model->origin.model_id;
+		ret = check_copies(inputs, &model->config, copies, err);
 	}
 	model_file_close(model);
 	return ret;
@@ -107,7 +124,11 @@ static int make_layouts(struct io_inputs *inputs, const struct trace *trace, uin
 		if (!layout->wanted.sets || !layout->frequency)
 			return error_no_memory(err, "the slots of the trace's tokens");
 	}
-	return 0;
+	if (!inputs->n_copies)
+		return 0;
+	inputs->slot_at = calloc((size_t)geometry->n_layers * (geometry->slots + inputs->n_copies),
+				 sizeof(*inputs->slot_at));
+	return inputs->slot_at ? 0 : error_no_memory(err, "an order with copies");
 }
 
 /* The layer's unseen tokens, neuron by neuron, through slot_of. */
@@ -123,6 +144,24 @@ static void place_tokens(const struct placing *placing, struct token_slots *want
 		     neuron = bits_next(neurons, n, neuron + 1))
 			bits_set(&wanted->sets[at], placing->slot_of[neuron]);
 	}
+}
+
+/* Beside the order by IO_BEST, which slot_to_neuron is. */
+static int place_copies(const struct placing *placing, struct io_inputs *inputs, struct error *err)
+{
+	uint32_t n = inputs->geometry.slots, positions = n + inputs->n_copies;
+	uint32_t *neuron_at = malloc(positions * sizeof(*neuron_at));
+	int ret;
+
+	if (!neuron_at)
+		return error_no_memory(err, "an order with copies");
+	ret = order_copies(&placing->seen, placing->slot_to_neuron, &placing->best,
+			   inputs->n_copies, placing->pool, neuron_at, NULL, err);
+	if (ret == 0)
+		ret = order_copies_slots(placing->slot_to_neuron, n, neuron_at, positions,
+					 inputs->slot_at + (size_t)placing->layer * positions, err);
+	free(neuron_at);
+	return ret;
 }
 
 static int place_by(struct placing *placing, enum order_method method,
@@ -152,8 +191,7 @@ static int place_by(struct placing *placing, enum order_method method,
 }
 
 /* Counted once, for all layouts. */
-static int place_layer(struct placing *placing, struct io_layout_inputs *layouts,
-		       struct error *err)
+static int place_layer(struct placing *placing, struct io_inputs *inputs, struct error *err)
 {
 	int ret = activity_load_spread(placing->trace, placing->layer, ACTIVITY_SEEN,
 				       ORDER_BEST_MOST_TOKENS, &placing->seen, err);
@@ -168,7 +206,9 @@ static int place_layer(struct placing *placing, struct io_layout_inputs *layouts
 	}
 	ret = activity_load(placing->trace, placing->layer, ACTIVITY_UNSEEN, &placing->unseen, err);
 	for (int i = 0; ret == 0 && i < IO_LAYOUTS; i++)
-		ret = place_by(placing, order_of[i], &layouts[i], err);
+		ret = place_by(placing, order_of[i], &inputs->layouts[i], err);
+	if (ret == 0 && inputs->n_copies)
+		ret = place_copies(placing, inputs, err);
 	activity_free(&placing->unseen);
 	coactivation_free(&placing->counts);
 	activity_free(&placing->seen);
@@ -210,7 +250,7 @@ static int place_layers(struct io_inputs *inputs, const struct trace *trace,
 		ret = thread_pool_create(0, &placing.pool, err);
 	for (uint32_t layer = 0; ret == 0 && layer < geometry->n_layers; layer++) {
 		placing.layer = layer;
-		ret = place_layer(&placing, inputs->layouts, err);
+		ret = place_layer(&placing, inputs, err);
 		progress_report(options->progress, layer + 1, geometry->n_layers);
 	}
 	thread_pool_destroy(placing.pool);
@@ -227,7 +267,7 @@ int io_inputs_read(const struct io_inputs_options *options, struct io_inputs *in
 	int ret;
 
 	*inputs = (struct io_inputs){ .path = options->model };
-	ret = read_geometry(options->model, inputs, &model_id, err);
+	ret = read_geometry(options->model, options->copies, inputs, &model_id, err);
 	if (ret == 0)
 		ret = trace_open(options->trace, &trace, err);
 	if (ret == 0)
@@ -263,6 +303,7 @@ void io_inputs_free(struct io_inputs *inputs)
 		free(inputs->layouts[i].frequency);
 	}
 	free(inputs->offsets);
+	free(inputs->slot_at);
 	*inputs = (struct io_inputs){ 0 };
 }
 

@@ -38,6 +38,9 @@ struct io_inputs {
 	uint64_t placed_tokens; /* of the trace: seen ones, for all but the identity */
 	uint32_t n_tokens; /* replayed: the first unseen ones */
 	struct io_layout_inputs layouts[IO_LAYOUTS];
+	/* Of IO_BEST with copies: more bundles per layer than slots, and of which slot each is. */
+	uint32_t n_copies; /* per layer; 0: none were asked for */
+	uint32_t *slot_at; /* (n_layers, slots + n_copies) */
 };
 
 struct io_inputs_options {
@@ -47,13 +50,15 @@ struct io_inputs_options {
 	struct device_cost cost;
 	double cache_ratio;
 	uint32_t bundle_bytes; /* 0: the model's */
+	double copies; /* share of the bundles that are stored again, 0 to 1 */
 	struct progress *progress; /* or NULL */
 };
 
 /*
  * Read the model's geometry, place each layer on the seen tokens of its trace, and keep up
  * to n_tokens of the unseen ones. Takes the memory of one layer's pairs of neurons, and all
- * CPUs. -EINVAL for the trace of another model, or one too short to have unseen tokens.
+ * CPUs. -EINVAL for the trace of another model, one too short to have unseen tokens, or more
+ * copies than a layer of the model has room for: reads of them are of its own copies.
  * Progress counts layers. The caller calls io_inputs_free() after 0; the model's path lives as long.
  */
 int io_inputs_read(const struct io_inputs_options *options, struct io_inputs *inputs,

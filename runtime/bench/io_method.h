@@ -84,6 +84,7 @@ struct io_method {
 	/* Of the engine. */
 	enum io_dram dram;
 	bool collapse;
+	bool copies; /* of the inputs: chosen from, where there are any */
 	uint32_t layers_ahead; /* asked for before a layer is consumed */
 	const char *cache_policy; /* NULL: the store's default */
 	/* Of mapped files. */

@@ -32,6 +32,8 @@ const struct io_method io_methods[] = {
 	  .collapse = true, .layers_ahead = 2 },
 	{ .name = "full-window-dram", .layout = IO_BEST, .replay = io_engine_replay,
 	  .collapse = true, .layers_ahead = 1, .dram = IO_DRAM_WINDOW },
+	{ .name = "full+copies", .layout = IO_BEST, .replay = io_engine_replay,
+	  .collapse = true, .layers_ahead = 1, .copies = true },
 };
 
 const size_t n_io_methods = sizeof(io_methods) / sizeof(io_methods[0]);

@@ -18,8 +18,8 @@
 #include "base/clock.h"
 #include "base/median.h"
 #include "base/ratio.h"
-#include "placement/place_choice.h"
-#include "placement/places.h"
+#include "model/place_choice.h"
+#include "model/places.h"
 #include "storage/cache.h"
 #include "storage/plan.h"
 

@@ -7,8 +7,8 @@
  * This is the measure by which orders are compared. Runs and gaps are in it as the planner
  * collapses them, and so is what the cache has anyway.
  *
- * Neurons may have several places (placement/places.h): what the cache does not have is read
- * from those that are chosen (placement/place_choice.h), and is cached once, whichever place it
+ * Neurons may have several places (model/places.h): what the cache does not have is read
+ * from those that are chosen (model/place_choice.h), and is cached once, whichever place it
  * came from.
  */
 #ifndef COLINK_BENCH_ORDER_REPLAY_H

@@ -185,8 +185,12 @@ enum { WAYS = sizeof(ways) / sizeof(ways[0]), WAYS_WITHOUT_MODULE = WAYS - 1 };
 /* The model's hints, for bundles of another size, one layer directly after the other. */
 static int make_hints(struct bench *bench, const struct model_file *model, struct error *err)
 {
-	int ret = link_hints_read(model, bench->options->gap_bytes, &bench->hints, err);
+	int ret;
 
+	if (model_has_copies(&model->config))
+		return error_set(err, -EINVAL, "%s: has copies of bundles; take a file without",
+				 gguf_path(model->gguf));
+	ret = link_hints_read(model, bench->options->gap_bytes, &bench->hints, err);
 	if (ret < 0)
 		return ret;
 	for (uint32_t layer = 0; layer < bench->hints.n_layers; layer++) {

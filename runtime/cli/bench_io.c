@@ -107,12 +107,13 @@ static json_t *results_json(const struct io_bench_options *options, const char *
 	for (size_t i = 0; i < results->n; i++)
 		json_array_append_new(array, one_result(&results->results[i], options->repeats,
 							scratch));
-	return json_pack("{s:s, s:o, s:i, s:i, s:i, s:I, s:i, s:I, s:i, s:I, s:f, s:f, s:o, s:o}",
+	return json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:I, s:i, s:I, s:i, s:I, s:f, s:f, s:o, s:o}",
 		"shape", shape,
 		"device", device_json(options, results),
 		"layers", (int)results->n_layers,
 		"neurons", (int)results->n_neurons,
 		"bundle_bytes", (int)results->stride,
+		"copies_per_layer", (int)results->n_copies,
 		"all_bundles_bytes", (json_int_t)results->bundle_bytes,
 		"tokens", (int)results->tokens,
 		"placed_tokens", (json_int_t)results->placed_tokens,
@@ -201,6 +202,7 @@ static int measure(const struct io_bench_options *options, struct io_results *re
 		.cost = options->cost,
 		.cache_ratio = options->cache_ratio,
 		.bundle_bytes = options->bundle_bytes,
+		.copies = options->copies,
 		.progress = &bar.progress,
 	}, &inputs, err);
 	progress_end(&bar, ret == 0);
@@ -269,6 +271,9 @@ int bench_io(const struct command *command, int argc, char **argv)
 		  "N: of these, by methods that map the file (16)" },
 		{ "bundle-bytes", 0, OPTION_U32, &options.bundle_bytes,
 		  "N: read only so much of each bundle (all)" },
+		{ "copies", 0, OPTION_REAL, &options.copies,
+		  "R: measure full+copies too, with this share of the bundles stored again; the "
+		  "model has to have as many (0)" },
 		{ "cache-ratio", 0, OPTION_REAL, &options.cache_ratio,
 		  "R: share of all bundles in DRAM (0.05)" },
 		{ "a-us", 0, OPTION_REAL, &options.cost.a_us,

@@ -10,20 +10,36 @@
 struct sizes {
 	uint64_t file;
 	uint64_t bundles;
+	uint64_t copies; /* of these */
 	uint64_t predictor;
 	uint64_t resident; /* in DRAM during a run, the predictor included */
 };
 
+static uint32_t copies_per_layer(const struct model_config *config)
+{
+	return model_positions(config) - config->n_ffn;
+}
+
+/* What a run reads from the file once, but does not keep as it is. */
+static bool is_hint(enum model_tensor_id id)
+{
+	return id == MODEL_HINT_LINK || id == MODEL_HINT_FREQUENCY || id == MODEL_PLACES;
+}
+
 static void add_up(const struct model_file *file, struct sizes *sizes)
 {
-	*sizes = (struct sizes){ .file = gguf_file_size(file->gguf) };
+	*sizes = (struct sizes){
+		.file = gguf_file_size(file->gguf),
+		.copies = (uint64_t)copies_per_layer(&file->config) * file->config.n_layers *
+			  model_bundle_stride(&file->config),
+	};
 	for (size_t i = 0; i < file->layout.n_tensors; i++) {
 		const struct model_tensor *tensor = &file->layout.tensors[i];
 		uint64_t bytes = model_tensor_bytes(tensor);
 
 		if (tensor->id == MODEL_BUNDLES)
 			sizes->bundles += bytes;
-		else if (tensor->id != MODEL_HINT_LINK && tensor->id != MODEL_HINT_FREQUENCY)
+		else if (!is_hint(tensor->id))
 			sizes->resident += bytes;
 		if (tensor->id == MODEL_PREDICTOR_DOWN || tensor->id == MODEL_PREDICTOR_UP ||
 		    tensor->id == MODEL_PREDICTOR_BIAS)
@@ -39,7 +55,7 @@ static json_t *info_json(const struct model_file *file, const struct sizes *size
 
 	snprintf(model_id, sizeof(model_id), "%016" PRIx64, origin->model_id);
 	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:b, "
-			 "s:s, s:f, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i}",
+			 "s:s, s:f, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i, s:i, s:I}",
 		"architecture", model_architecture_name(c->architecture),
 		"name", origin->name,
 		"model_id", model_id,
@@ -64,7 +80,9 @@ static json_t *info_json(const struct model_file *file, const struct sizes *size
 		"bundles_bytes", (json_int_t)sizes->bundles,
 		"resident_bytes", (json_int_t)sizes->resident,
 		"predictor_bytes", (json_int_t)sizes->predictor,
-		"alignment", MODEL_ALIGNMENT);
+		"alignment", MODEL_ALIGNMENT,
+		"copies", (int)copies_per_layer(c),
+		"copies_bytes", (json_int_t)sizes->copies);
 }
 
 static void show_shape(const struct model_config *c)
@@ -100,6 +118,9 @@ static void show(const struct model_file *file, const struct sizes *sizes)
 		printf("none: runs with --dense only\n");
 	printf("file        %s, of these %s bundles of %s on flash\n", human_bytes(sizes->file, b),
 	       human_bytes(sizes->bundles, d), human_bytes(model_bundle_stride(c), e));
+	if (sizes->copies)
+		printf("copies      %u of the %u bundles of a layer are stored again: %s of flash\n",
+		       copies_per_layer(c), c->n_ffn, human_bytes(sizes->copies, a));
 	printf("resident    %s in DRAM, cache and buffers not included\n",
 	       human_bytes(sizes->resident, a));
 }

@@ -26,6 +26,7 @@ struct link_options {
 	const char *output;
 	struct string_list texts;
 	uint64_t max_tokens;
+	double copies;
 	struct train_options train;
 	uint32_t threads;
 	bool json;
@@ -201,6 +202,7 @@ static int do_steps(const struct link_options *options, struct link_result *resu
 		.trace = scratch.files[SCRATCH_TRACE],
 		.method = ORDER_BEST,
 		.effort = ORDER_BEST_DEFAULT_EFFORT,
+		.copies = options->copies,
 		.replay = step_place_replay(),
 		/* Tracing has taken hours: what there is is tried. */
 		.memory = UINT64_MAX,
@@ -302,6 +304,8 @@ int cmd_link(const struct command *command, int argc, char **argv)
 		{ "text", 0, OPTION_STRINGS, &options.texts,
 		  "FILE: text like that of later use, to learn from (repeatable)" },
 		{ "tokens", 0, OPTION_U64, &options.max_tokens, "N: of the text; 0: all (0)" },
+		{ "copies", 0, OPTION_REAL, &options.copies,
+		  "R: store this share of the bundles again, beside others (0)" },
 		{ "rank", 0, OPTION_U32, &options.train.rank,
 		  "R: of the predictor (a quarter of the width)" },
 		{ "ratio", 0, OPTION_REAL, &options.train.ratio,
@@ -318,6 +322,8 @@ int cmd_link(const struct command *command, int argc, char **argv)
 				     options.texts.count ? "-o OUT" : "--text FILE");
 	if (status < 0 && !(options.train.ratio > 0))
 		status = usage_error(command, "--ratio %g: has to be above 0", options.train.ratio);
+	if (status < 0 && !(options.copies >= 0 && options.copies <= 1))
+		status = usage_error(command, "--copies %g: has to be from 0 to 1", options.copies);
 	if (status < 0)
 		status = link_model(&options, &err) < 0 ? report_failure(&err) : EXIT_DONE;
 	string_list_free(&options.texts);

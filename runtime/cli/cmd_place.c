@@ -92,6 +92,8 @@ int cmd_place(const struct command *command, int argc, char **argv)
 		  "NAME: best, linked, frequency, random or identity (best)" },
 		{ "effort", 0, OPTION_U32, &step.effort,
 		  "N: of best, 0 to 3; each takes about three times as long (2)" },
+		{ "copies", 0, OPTION_REAL, &step.copies,
+		  "R: of best: store this share of the bundles again, beside others (0)" },
 		{ "unseen", 0, OPTION_STRING, &step.unseen,
 		  "TRACE: measure on this (default: every 10th chunk, which placing "
 		  "does not see)" },
@@ -132,6 +134,11 @@ int cmd_place(const struct command *command, int argc, char **argv)
 	if (step.effort >= ORDER_BEST_EFFORTS)
 		return usage_error(command, "--effort %u: has to be 0 to %d", step.effort,
 				   ORDER_BEST_EFFORTS - 1);
+	if (!(step.copies >= 0 && step.copies <= 1))
+		return usage_error(command, "--copies %g: has to be from 0 to 1", step.copies);
+	if (step.copies > 0 && step.method != ORDER_BEST)
+		return usage_error(command, "--copies %g: are placed by the method best only",
+				   step.copies);
 	if (order_replay_check(&step.replay, &err) < 0)
 		return usage_error(command, "%s", err.message);
 	status = check_pictures(command, &step.pictures);

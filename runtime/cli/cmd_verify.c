@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* colink verify: every byte of a model file against its checksums. */
+/* colink verify: every byte of a model file against its checksums, copies against each other. */
 #include <stdio.h>
 
 #include "cli/cli.h"
-#include "model/gguf_verify.h"
 #include "model/model_file.h"
 
 static int verify(const char *path, bool json, struct error *err)
@@ -18,7 +17,7 @@ static int verify(const char *path, bool json, struct error *err)
 		return ret;
 	size = gguf_file_size(file->gguf);
 	progress_begin(&bar, "verify");
-	ret = gguf_verify(file->gguf, &bar.progress, err);
+	ret = model_file_verify(file, &bar.progress, err);
 	progress_end(&bar, ret == 0);
 	model_file_close(file);
 	if (ret < 0)

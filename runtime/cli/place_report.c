@@ -122,22 +122,46 @@ void show_device_times(const struct order_cost *const *costs, size_t n,
 	printf("\n");
 }
 
+/* Copies are a column of their own. */
+static void show_order_names(const struct place_report *report)
+{
+	printf("%-16s", "");
+	for (int method = 0; method < report->placement->n_methods; method++)
+		printf("  %15s", order_method_name(method));
+	if (report->n_copies)
+		printf("  %15s", "best+copies");
+	printf("\n");
+}
+
+/* Of all layers. */
+static uint64_t copies_bytes(const struct place_report *report)
+{
+	return (uint64_t)report->placement->n_layers * report->n_copies *
+	       report->replay.bundle_bytes;
+}
+
 static void show_costs(const struct place_report *report)
 {
-	const struct order_cost *costs[ORDER_METHODS];
+	const struct order_cost *costs[ORDER_METHODS + 1];
 	size_t n = (size_t)report->placement->n_methods;
-	char bundle[HUMAN_SIZE];
+	char bundle[HUMAN_SIZE], copies[HUMAN_SIZE];
 
 	for (int method = 0; method < report->placement->n_methods; method++)
 		costs[method] = &report->costs[method];
+	if (report->n_copies)
+		costs[n++] = &report->with_copies;
 	printf("\nDevice time predicted for a token, all layers, on %u of these tokens: %g us an "
 	       "I/O,\n%g us a MiB, bundles of %s, %g %% of them cached\n",
 	       costs[0]->tokens, report->replay.cost.a_us, report->replay.cost.b_us_per_mib,
 	       human_bytes(report->replay.bundle_bytes, bundle), 100 * report->replay.cache_ratio);
-	show_method_names(report->placement, "");
+	show_order_names(report);
 	show_device_times(costs, n, costs[ORDER_FREQUENCY]);
+	if (report->n_copies)
+		printf("Copies: %u of the %u bundles of a layer are stored again, %s in all\n",
+		       report->n_copies, report->placement->n_neurons,
+		       human_bytes(copies_bytes(report), copies));
 	printf("\nRuns of a token by their length in bundles, all layers, nothing cached\n");
-	show_method_names(report->placement, "");
+	show_order_names(report);
 	show_run_lengths(costs, n);
 }
 
@@ -213,6 +237,21 @@ json_t *device_cost_json(struct device_cost cost)
 		"break_even_bytes", (json_int_t)device_break_even_bytes(cost));
 }
 
+/* Copies per layer, and what they are worth. */
+static json_t *copies_json(const struct place_report *report)
+{
+	double best_us = report->costs[ORDER_BEST].device_us;
+	json_t *object = order_cost_json(&report->with_copies, &report->costs[ORDER_FREQUENCY]);
+
+	json_object_set_new(object, "per_layer", json_integer(report->n_copies));
+	json_object_set_new(object, "bytes", json_integer((json_int_t)copies_bytes(report)));
+	json_object_set_new(object, "choice_us_per_token", json_real(report->with_copies.choice_us));
+	json_object_set_new(object, "against_best",
+			    best_us > 0 ? json_real(report->with_copies.device_us / best_us) :
+					  json_null());
+	return object;
+}
+
 json_t *place_report_json(const struct place_report *report)
 {
 	const struct placement_report *placement = report->placement;
@@ -227,7 +266,7 @@ json_t *place_report_json(const struct place_report *report)
 		json_decref(cost);
 		json_array_append_new(results, object);
 	}
-	return json_pack("{s:I, s:I, s:I, s:i, s:o, s:I, s:f, s:o}",
+	return json_pack("{s:I, s:I, s:I, s:i, s:o, s:I, s:f, s:o, s:o*}",
 		"tokens", (json_int_t)placement->n_seen,
 		"unseen_tokens", (json_int_t)placement->n_tokens,
 		"gap_bundles", (json_int_t)placement->gap,
@@ -235,5 +274,6 @@ json_t *place_report_json(const struct place_report *report)
 		"device", device_cost_json(report->replay.cost),
 		"bundle_bytes", (json_int_t)report->replay.bundle_bytes,
 		"cache_ratio", report->replay.cache_ratio,
-		"results", results);
+		"results", results,
+		"copies", report->n_copies ? copies_json(report) : NULL);
 }

@@ -16,6 +16,8 @@ struct place_report {
 	struct placement_report *placement;
 	struct order_replay_options replay;
 	struct order_cost costs[ORDER_METHODS]; /* all 0 when there is nothing to measure on */
+	uint32_t n_copies; /* per layer, of the placement that was written */
+	struct order_cost with_copies; /* of that, if it has any */
 };
 
 void show_place_report(const struct place_report *report);

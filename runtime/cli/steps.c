@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/engine.h"
 #include "infer/pack.h"
@@ -82,7 +83,8 @@ static uint32_t bundle_bytes_of(const struct trace_shape *shape)
 }
 
 static struct placement_options placement_options_of(const struct place_step *step,
-						     const struct order_replay_options *replay)
+						     const struct order_replay_options *replay,
+						     uint32_t n_neurons)
 {
 	return (struct placement_options){
 		.method = step->method,
@@ -93,27 +95,46 @@ static struct placement_options placement_options_of(const struct place_step *st
 			.effort = step->effort,
 			.stop = step->stop,
 		},
+		.n_copies = (uint32_t)(step->copies * n_neurons),
 		.gap = step->gap,
 	};
 }
 
+/* Of each method's order, and of the placement, if it has copies. */
 static int measure_device_time(const struct trace *trace, const struct trace *unseen,
-			       struct thread_pool *pool, const char *label,
-			       struct place_report *report, struct error *err)
+			       const struct placement *placement, struct thread_pool *pool,
+			       const char *label, struct place_report *report, struct error *err)
 {
-	const struct placement_report *placement = report->placement;
-	const uint32_t *orders[ORDER_METHODS];
+	const int n_methods = report->placement->n_methods;
+	const uint32_t *orders[ORDER_METHODS + 1];
+	uint32_t n_positions[ORDER_METHODS + 1];
+	struct order_cost costs[ORDER_METHODS + 1];
+	size_t n = (size_t)n_methods + (placement->n_positions > 0);
+	uint32_t *with_copies = placement_neurons(placement);
 	struct progress_bar bar;
 	int ret;
 
-	for (int method = 0; method < placement->n_methods; method++)
-		orders[method] = placement_report_order(placement, method);
+	if (!with_copies)
+		return error_no_memory(err, "an order with copies");
+	for (int method = 0; method < n_methods; method++) {
+		orders[method] = placement_report_order(report->placement, method);
+		n_positions[method] = placement->n_neurons;
+	}
+	orders[n_methods] = with_copies;
+	n_positions[n_methods] = placement_positions(placement);
 	progress_begin(&bar, label);
 	ret = order_costs(unseen ? unseen : trace, unseen ? ACTIVITY_ALL : ACTIVITY_UNSEEN,
-			  &report->replay, placement->frequency, orders, NULL,
-			  (size_t)placement->n_methods, pool, &bar.progress, report->costs, err);
+			  &report->replay, report->placement->frequency, orders, n_positions, n,
+			  pool, &bar.progress, costs, err);
 	progress_end(&bar, ret == 0);
-	return ret;
+	free(with_copies);
+	if (ret < 0)
+		return ret;
+	memcpy(report->costs, costs, (size_t)n_methods * sizeof(*costs));
+	report->n_copies = placement_positions(placement) - placement->n_neurons;
+	if (report->n_copies)
+		report->with_copies = costs[n_methods];
+	return 0;
 }
 
 static int save_placement(const struct place_step *step, struct picture_subject *subject,
@@ -147,7 +168,7 @@ static int place(const struct place_step *step, const struct trace *trace,
 	report->replay = step->replay;
 	if (!report->replay.bundle_bytes)
 		report->replay.bundle_bytes = bundle_bytes_of(trace_get_shape(trace));
-	options = placement_options_of(step, &report->replay);
+	options = placement_options_of(step, &report->replay, trace_get_shape(trace)->n_neurons);
 	ret = pictures_check(&step->pictures, &subject, err);
 	if (ret == 0)
 		ret = thread_pool_create(step->threads, &pool, err);
@@ -167,7 +188,8 @@ static int place(const struct place_step *step, const struct trace *trace,
 	if (ret == 0)
 		ret = save_placement(step, &subject, placement, pool, err);
 	if (ret == 0)
-		ret = measure_device_time(trace, unseen, pool, step->measure_label, report, err);
+		ret = measure_device_time(trace, unseen, placement, pool, step->measure_label,
+					  report, err);
 	thread_pool_destroy(pool);
 	placement_free(placement);
 	if (ret < 0) {

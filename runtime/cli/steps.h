@@ -33,6 +33,7 @@ struct place_step {
 	enum order_method method;
 	uint64_t seed;
 	uint32_t effort; /* of ORDER_BEST */
+	double copies; /* likewise: share of the neurons that are stored again, 0 to 1 */
 	const atomic_bool *stop; /* likewise; or NULL */
 	uint32_t gap; /* bundles */
 	/* bundle_bytes of 0: as far as the trace tells. */

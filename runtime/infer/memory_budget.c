@@ -7,6 +7,7 @@
 #include "base/amount.h"
 #include "base/thread.h"
 #include "base/thread_pool.h"
+#include "infer/model_store.h"
 
 #define MIB (UINT64_C(1) << 20)
 /* Code and libraries as far as they are used, and small things of the heap: 7 MiB were seen. */
@@ -226,7 +227,7 @@ int memory_fit(const struct model *model, const struct memory_budget *budget,
 	struct search search = {
 		.model = model,
 		.base = base,
-		.geometry = session_geometry(model),
+		.geometry = model_store_geometry(model),
 		.budget = budget->bytes,
 		.options = options,
 	};

@@ -40,12 +40,13 @@ static const size_t layer_fields[MODEL_TENSOR_IDS] = {
 	[MODEL_PREDICTOR_BIAS] = offsetof(struct layer_weights, predictor_bias),
 };
 
-/* Links and frequencies are for prefetchers, bundles stay on flash. */
+/* Links and frequencies are for prefetchers, places for the store; bundles stay on flash. */
 static bool is_resident(const struct model_tensor *tensor)
 {
 	switch (tensor->id) {
 	case MODEL_HINT_LINK:
 	case MODEL_HINT_FREQUENCY:
+	case MODEL_PLACES:
 	case MODEL_BUNDLES:
 		return false;
 	default:
@@ -86,6 +87,23 @@ static int check_neurons(const struct model *model, struct error *err)
 		ret = model_file_invert(model->file, layer, model->layers[layer].neuron, slot_of,
 					err);
 	free(slot_of);
+	return ret;
+}
+
+/* Of bundles that are stored more than once: likewise. */
+static int check_places(const struct model *model, struct error *err)
+{
+	const struct model_config *config = &model->config;
+	uint32_t *slot_at = malloc(model_positions(config) * sizeof(*slot_at));
+	uint32_t *primary = malloc(config->n_ffn * sizeof(*primary));
+	int ret = 0;
+
+	if (!slot_at || !primary)
+		ret = error_no_memory(err, "the places of a layer's bundles");
+	for (uint32_t layer = 0; ret == 0 && layer < config->n_layers; layer++)
+		ret = model_file_places(model->file, layer, slot_at, primary, err);
+	free(slot_at);
+	free(primary);
 	return ret;
 }
 
@@ -175,7 +193,9 @@ int model_load_weights(struct model *model, struct error *err)
 {
 	int ret = load_resident(model, err);
 
-	return ret == 0 ? check_neurons(model, err) : ret;
+	if (ret == 0)
+		ret = check_neurons(model, err);
+	return ret == 0 ? check_places(model, err) : ret;
 }
 
 int model_load(const char *path, struct model **result, struct error *err)

@@ -15,7 +15,11 @@ struct pack {
 	struct model_config config; /* of the result */
 	struct model_layout layout; /* of the result */
 	struct gguf_writer *writer;
-	uint32_t *old_slot; /* (n_ffn): where a layer's neurons are in the model, by neuron */
+	/* Where a layer's neurons are in the model, by neuron: slots, and positions of bundles. */
+	uint32_t *old_slot; /* (n_ffn) */
+	uint32_t *old_position; /* (n_ffn) */
+	uint32_t *old_primary; /* (n_ffn): by slot */
+	uint32_t *old_slot_at; /* (positions) */
 	uint64_t bytes_done;
 	uint64_t bytes_total;
 	struct progress *progress;
@@ -56,6 +60,10 @@ static int read_old_slots(struct pack *pack, uint32_t layer, struct error *err)
 	if (ret == 0)
 		ret = model_file_invert(pack->model, layer, neuron, pack->old_slot, err);
 	free(neuron);
+	if (ret == 0)
+		ret = model_file_places(pack->model, layer, pack->old_slot_at, pack->old_primary, err);
+	for (uint32_t i = 0; ret == 0 && i < pack->config.n_ffn; i++)
+		pack->old_position[i] = pack->old_primary[pack->old_slot[i]];
 	return ret;
 }
 
@@ -82,6 +90,25 @@ static int reorder_tensor(struct pack *pack, const struct model_tensor *tensor, 
 	ret = read_old(pack, tensor->id, tensor->layer, &data, err);
 	for (uint32_t slot = 0; slot < pack->config.n_ffn && ret == 0; slot++)
 		ret = put(pack, (char *)data + pack->old_slot[neuron[slot]] * row, row);
+	free(data);
+	return ret;
+}
+
+/* Bundles of the model in the order of the new positions: copies come as their turn is. */
+static int write_bundles(struct pack *pack, const struct model_tensor *tensor, struct error *err)
+{
+	const struct placement_layer *layer = &pack->placement->layers[tensor->layer];
+	size_t stride = model_bundle_stride(&pack->config);
+	void *data;
+	int ret;
+
+	ret = read_old(pack, tensor->id, tensor->layer, &data, err);
+	for (uint32_t i = 0; i < model_positions(&pack->config) && ret == 0; i++) {
+		uint32_t slot = layer->slot_at ? layer->slot_at[i] : i;
+		uint32_t neuron = layer->slot_to_neuron[slot];
+
+		ret = put(pack, (char *)data + pack->old_position[neuron] * stride, stride);
+	}
 	free(data);
 	return ret;
 }
@@ -122,8 +149,9 @@ static int write_tensor(struct pack *pack, const struct model_tensor *tensor, st
 
 	switch (tensor->id) {
 	case MODEL_FFN_UP_BIAS:
-	case MODEL_BUNDLES:
 		return reorder_tensor(pack, tensor, err);
+	case MODEL_BUNDLES:
+		return write_bundles(pack, tensor, err);
 	case MODEL_PREDICTOR_DOWN:
 	case MODEL_PREDICTOR_UP:
 	case MODEL_PREDICTOR_BIAS:
@@ -134,6 +162,8 @@ static int write_tensor(struct pack *pack, const struct model_tensor *tensor, st
 		return put(pack, layer->strength, model_tensor_bytes(tensor));
 	case MODEL_HINT_FREQUENCY:
 		return put(pack, layer->frequency, model_tensor_bytes(tensor));
+	case MODEL_PLACES:
+		return put(pack, layer->slot_at, model_tensor_bytes(tensor));
 	default:
 		return copy_tensor(pack, tensor, err);
 	}
@@ -206,6 +236,20 @@ static int write_model(struct pack *pack, const char *output, struct error *err)
 	return gguf_writer_commit(pack->writer, err);
 }
 
+static int allocate(struct pack *pack, struct error *err)
+{
+	const struct model_config *config = &pack->model->config;
+	size_t n = config->n_ffn;
+
+	pack->old_slot = malloc(n * sizeof(*pack->old_slot));
+	pack->old_position = malloc(n * sizeof(*pack->old_position));
+	pack->old_primary = malloc(n * sizeof(*pack->old_primary));
+	pack->old_slot_at = malloc(model_positions(config) * sizeof(*pack->old_slot_at));
+	if (pack->old_slot && pack->old_position && pack->old_primary && pack->old_slot_at)
+		return 0;
+	return error_no_memory(err, "the order of a layer");
+}
+
 int pack_model(const struct model_file *model, const struct placement *placement,
 	       const struct predictor *predictor, const char *output, struct progress *progress,
 	       struct error *err)
@@ -224,10 +268,10 @@ int pack_model(const struct model_file *model, const struct placement *placement
 		return ret;
 	if (predictor)
 		pack.config.predictor_rank = predictor->rank;
-	pack.old_slot = malloc(model->config.n_ffn * sizeof(pack.old_slot[0]));
-	if (!pack.old_slot)
-		return error_no_memory(err, "the order of a layer");
-	ret = gguf_load_checksums(model->gguf, &pack.checksums, err);
+	pack.config.n_positions = placement->n_positions;
+	ret = allocate(&pack, err);
+	if (ret == 0)
+		ret = gguf_load_checksums(model->gguf, &pack.checksums, err);
 	if (ret == 0)
 		ret = model_layout_make(&pack.config, &pack.layout, err);
 	if (ret == 0)
@@ -235,5 +279,8 @@ int pack_model(const struct model_file *model, const struct placement *placement
 	model_layout_free(&pack.layout);
 	free(pack.checksums);
 	free(pack.old_slot);
+	free(pack.old_position);
+	free(pack.old_primary);
+	free(pack.old_slot_at);
 	return ret;
 }

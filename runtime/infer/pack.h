@@ -13,7 +13,8 @@
 #include "placement/placement.h"
 
 /*
- * `model` may itself have any placement. Without a `predictor` (NULL) the
+ * `model` may itself have any placement, and copies of bundles; the result has those of the
+ * placement. Without a `predictor` (NULL) the
  * model's own, if any, is kept. Refused: a placement or predictor made for
  * another model. Every tensor read is checked against its checksum; memory stays
  * at the largest tensor (one layer's bundles, or the embedding). The same

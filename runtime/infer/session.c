@@ -10,6 +10,7 @@
 #include "base/bits.h"
 #include "infer/attention.h"
 #include "infer/ffn.h"
+#include "infer/model_store.h"
 #include "infer/predict.h"
 #include "infer/rope.h"
 
@@ -125,62 +126,6 @@ static int allocate(struct session *session, struct error *err)
 	return ffn_scratch_create(session->max_batch, &session->ffn_scratch, err);
 }
 
-static uint64_t frequencies_bytes(const struct model_config *config)
-{
-	return (uint64_t)config->n_layers * config->n_ffn * sizeof(float);
-}
-
-/* How often each bundle fires, by the file's hints, (n_layers, n_ffn); the caller frees it. */
-static int read_frequencies(const struct model_file *file, float **result, struct error *err)
-{
-	size_t n = file->config.n_ffn;
-	float *frequency = malloc(frequencies_bytes(&file->config));
-	int ret = 0;
-
-	if (!frequency)
-		return error_no_memory(err, "frequencies");
-	for (uint32_t layer = 0; ret == 0 && layer < file->config.n_layers; layer++)
-		ret = model_file_read(file, model_file_find(file, MODEL_HINT_FREQUENCY, layer),
-				      frequency + layer * n, err);
-	if (ret < 0)
-		free(frequency);
-	else
-		*result = frequency;
-	return ret;
-}
-
-struct bundle_geometry session_geometry(const struct model *model)
-{
-	const struct model_config *config = &model->config;
-
-	return (struct bundle_geometry){
-		.n_layers = config->n_layers,
-		.slots = config->n_ffn,
-		.stride = model_bundle_stride(config),
-		.offsets = model->file->bundle_offsets,
-	};
-}
-
-static int open_store(struct session *session, const struct bundle_store_options *options,
-		      struct error *err)
-{
-	const struct model_file *file = session->model->file;
-	struct bundle_geometry geometry = session_geometry(session->model);
-	struct bundle_store_options with_hints = *options;
-	float *frequency = NULL;
-	int ret = 0;
-
-	if (options->cache_ratio > 0)
-		ret = read_frequencies(file, &frequency, err);
-	if (ret < 0)
-		return ret;
-	with_hints.frequency = frequency;
-	ret = bundle_store_open(gguf_path(file->gguf), &geometry, &with_hints, &session->store,
-				err);
-	free(frequency);
-	return ret;
-}
-
 uint32_t session_planned_tokens(const struct model *model, const struct session_options *options)
 {
 	uint32_t most = model->config.n_context;
@@ -211,7 +156,7 @@ static void set_sizes(struct session *session, const struct model *model,
 int session_plan_memory(const struct model *model, const struct session_options *options,
 			struct session_memory *memory, struct error *err)
 {
-	struct bundle_geometry geometry = session_geometry(model);
+	struct bundle_geometry geometry = model_store_geometry(model);
 	struct session session;
 	uint64_t rest;
 
@@ -221,8 +166,7 @@ int session_plan_memory(const struct model *model, const struct session_options 
 		.keys_values = amount_product(2 * sizeof(float), positions_size(&session)),
 	};
 	memory->scratch = amount_sum(floats_bytes(&session) - memory->keys_values, rest);
-	if (options->store.cache_ratio > 0)
-		memory->opening = frequencies_bytes(&model->config);
+	memory->opening = model_store_opening_bytes(&model->config, &options->store);
 	return bundle_store_plan_memory(&geometry, &options->store, &memory->store, err);
 }
 
@@ -246,7 +190,7 @@ int session_open(const struct model *model, const struct session_options *option
 	if (ret == 0)
 		ret = allocate(session, err);
 	if (ret == 0)
-		ret = open_store(session, &options->store, err);
+		ret = model_store_open(model, &options->store, &session->store, err);
 	if (ret < 0) {
 		session_close(session);
 		return ret;

@@ -120,7 +120,4 @@ int session_plan_memory(const struct model *model, const struct session_options 
 uint32_t session_planned_batch(const struct model *model, const struct session_options *options);
 uint32_t session_planned_tokens(const struct model *model, const struct session_options *options);
 
-/* Where the model's bundles are; it lives as long as the model. */
-struct bundle_geometry session_geometry(const struct model *model);
-
 #endif

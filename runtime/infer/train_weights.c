@@ -9,7 +9,9 @@
 
 /* As stored: by slot. */
 struct slots {
-	uint16_t *bundles; /* (n_ffn, model_bundle_rows() * d_model) */
+	uint16_t *bundles; /* (positions, model_bundle_rows() * d_model) */
+	uint32_t *slot_at; /* (positions) */
+	uint32_t *primary; /* (n_ffn): positions */
 	float *bias; /* (n_ffn) */
 	uint32_t *neuron; /* (n_ffn) */
 };
@@ -24,13 +26,15 @@ static int read_slots(const struct model_file *model, uint32_t layer, struct slo
 		      struct error *err)
 {
 	bool gated = model_is_gated(&model->config);
-	size_t n = model->config.n_ffn;
+	size_t n = model->config.n_ffn, positions = model_positions(&model->config);
 	int ret;
 
-	slots->bundles = malloc(n * model_bundle_stride(&model->config));
+	slots->bundles = malloc(positions * model_bundle_stride(&model->config));
+	slots->slot_at = malloc(positions * sizeof(*slots->slot_at));
+	slots->primary = malloc(n * sizeof(*slots->primary));
 	slots->bias = malloc(n * sizeof(*slots->bias));
 	slots->neuron = malloc(n * sizeof(*slots->neuron));
-	if (!slots->bundles || !slots->bias || !slots->neuron)
+	if (!slots->bundles || !slots->slot_at || !slots->primary || !slots->bias || !slots->neuron)
 		return error_no_memory(err, "a layer's bundles");
 	ret = read_tensor(model, MODEL_BUNDLES, layer, slots->bundles, err);
 	if (ret == 0 && !gated)
@@ -39,12 +43,16 @@ static int read_slots(const struct model_file *model, uint32_t layer, struct slo
 		slots->bias[slot] = -model->config.activation_threshold;
 	if (ret == 0)
 		ret = read_tensor(model, MODEL_HINT_NEURON, layer, slots->neuron, err);
+	if (ret == 0)
+		ret = model_file_places(model, layer, slots->slot_at, slots->primary, err);
 	return ret;
 }
 
 static void free_slots(struct slots *slots)
 {
 	free(slots->bundles);
+	free(slots->slot_at);
+	free(slots->primary);
 	free(slots->bias);
 	free(slots->neuron);
 }
@@ -86,7 +94,7 @@ static int order_by_neuron(const struct model_file *model, uint32_t layer,
 		return error_no_memory(err, "a layer's neurons");
 	ret = model_file_invert(model, layer, slots->neuron, slot_of, err);
 	for (size_t j = 0; j < n && ret == 0; j++) {
-		const uint16_t *bundle = slots->bundles + slot_of[j] * rows * d;
+		const uint16_t *bundle = slots->bundles + slots->primary[slot_of[j]] * rows * d;
 
 		memcpy(weights->rows + j * d, bundle, d * sizeof(uint16_t));
 		if (weights->up)

@@ -84,39 +84,67 @@ static bool share_of(float value, uint32_t *share)
 	return true;
 }
 
-static int read_layer(const struct model_file *file, uint32_t layer, float *strength,
-		      float *frequency, struct link_hint *hints, struct error *err)
-{
-	int ret;
+/* What the file has of one layer. */
+struct layer_hints {
+	float *strength; /* (positions) */
+	float *frequency; /* (n_ffn) */
+	uint32_t *slot_at; /* (positions) */
+	uint32_t *primary; /* (n_ffn) */
+};
 
-	ret = model_file_read(file, model_file_find(file, MODEL_HINT_LINK, layer), strength, err);
+/* By position. A copy is not hot: its bundle would be asked for twice. */
+static int hint_at(const struct model_file *file, uint32_t layer, const struct layer_hints *read,
+		   uint32_t position, struct link_hint *hint, struct error *err)
+{
+	uint32_t slot = read->slot_at[position];
+	float strength = read->strength[position], frequency = read->frequency[slot];
+
+	if (!share_of(strength, &hint->strength) || !share_of(frequency, &hint->frequency))
+		return error_set(err, -EINVAL,
+				 "%s: layer %" PRIu32 ": slot %" PRIu32
+				 ": strength %g or frequency %g is not from 0 to 1",
+				 gguf_path(file->gguf), layer, slot, (double)strength,
+				 (double)frequency);
+	if (read->primary[slot] != position)
+		hint->frequency = 0;
+	return 0;
+}
+
+static int read_layer(const struct model_file *file, uint32_t layer,
+		      const struct layer_hints *read, struct link_hint *hints, struct error *err)
+{
+	int ret = model_file_read(file, model_file_find(file, MODEL_HINT_LINK, layer),
+				  read->strength, err);
+
 	if (ret == 0)
 		ret = model_file_read(file, model_file_find(file, MODEL_HINT_FREQUENCY, layer),
-				      frequency, err);
-	for (uint32_t slot = 0; ret == 0 && slot < file->config.n_ffn; slot++)
-		if (!share_of(strength[slot], &hints[slot].strength) ||
-		    !share_of(frequency[slot], &hints[slot].frequency))
-			ret = error_set(err, -EINVAL,
-					"%s: layer %" PRIu32 ": slot %" PRIu32
-					": strength %g or frequency %g is not from 0 to 1",
-					gguf_path(file->gguf), layer, slot, (double)strength[slot],
-					(double)frequency[slot]);
+				      read->frequency, err);
+	if (ret == 0)
+		ret = model_file_places(file, layer, read->slot_at, read->primary, err);
+	for (uint32_t i = 0; ret == 0 && i < model_positions(&file->config); i++)
+		ret = hint_at(file, layer, read, i, &hints[i], err);
 	return ret;
 }
 
 static int read_layers(const struct model_file *file, struct link_hint *hints, struct error *err)
 {
-	size_t n = file->config.n_ffn;
-	float *strength = malloc(n * sizeof(*strength));
-	float *frequency = malloc(n * sizeof(*frequency));
+	size_t n = file->config.n_ffn, positions = model_positions(&file->config);
+	const struct layer_hints read = {
+		.strength = malloc(positions * sizeof(*read.strength)),
+		.frequency = malloc(n * sizeof(*read.frequency)),
+		.slot_at = malloc(positions * sizeof(*read.slot_at)),
+		.primary = malloc(n * sizeof(*read.primary)),
+	};
 	int ret = 0;
 
-	if (!strength || !frequency)
+	if (!read.strength || !read.frequency || !read.slot_at || !read.primary)
 		ret = error_no_memory(err, gguf_path(file->gguf));
 	for (uint32_t layer = 0; ret == 0 && layer < file->config.n_layers; layer++)
-		ret = read_layer(file, layer, strength, frequency, hints + layer * n, err);
-	free(strength);
-	free(frequency);
+		ret = read_layer(file, layer, &read, hints + layer * positions, err);
+	free(read.strength);
+	free(read.frequency);
+	free(read.slot_at);
+	free(read.primary);
 	return ret;
 }
 
@@ -138,9 +166,9 @@ static void set_layers(const struct model_file *file, struct link_hints *hints)
 		hints->layers[i] = (struct link_layer){
 			.offset = file->bundle_offsets[i],
 			.stride = model_bundle_stride(&file->config),
-			.slots = file->config.n_ffn,
+			.slots = model_positions(&file->config),
 			.number = i,
-			.first_hint = i * file->config.n_ffn,
+			.first_hint = i * model_positions(&file->config),
 			.next = (i + 1) % n,
 		};
 }
@@ -166,7 +194,7 @@ static int find_hot_runs(struct link_hints *hints, uint64_t gap_bytes, struct er
 int link_hints_read(const struct model_file *file, uint64_t gap_bytes, struct link_hints *hints,
 		    struct error *err)
 {
-	uint64_t slots = file->config.n_ffn, all = slots * file->config.n_layers;
+	uint64_t slots = model_positions(&file->config), all = slots * file->config.n_layers;
 	int ret;
 
 	*hints = (struct link_hints){ .n_layers = file->config.n_layers };

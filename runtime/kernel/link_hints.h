@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The hints of a linked file as the maps of link_prefetch want them (link_prefetch.h):
- * layers, a hint for every slot, and the hot runs of each layer.
+ * layers, a hint for every slot, and the hot runs of each layer. Where bundles are stored more
+ * than once, slots are here and in the kernel what they are to a reader of the file: positions.
+ * Links are those of neighbours there, and a bundle is hot in its primary place only.
  *
  * By the device cost, a bundle that will be wanted with the chance p costs b * stride to
  * read along with its neighbour, and p * (a + b * stride) to read by itself when it is

@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "model/gguf_verify.h"
 #include "model/model_keys.h"
+#include "model/places.h"
 
 #define FILE_TYPE_MOSTLY_F16 1
 
@@ -157,6 +158,32 @@ int model_file_invert(const struct model_file *file, uint32_t layer, const uint3
 	return 0;
 }
 
+static int read_places(const struct model_file *file, uint32_t layer, uint32_t *slot_at,
+		       uint32_t *primary, struct error *err)
+{
+	struct error why = { 0 };
+	int ret = model_file_read(file, model_file_find(file, MODEL_PLACES, layer), slot_at, err);
+
+	if (ret < 0)
+		return ret;
+	ret = places_find_primary(slot_at, model_positions(&file->config), file->config.n_ffn,
+				  primary, &why);
+	if (ret < 0)
+		error_set(err, ret, "%s: layer %" PRIu32 ": %s", gguf_path(file->gguf), layer,
+			  why.message);
+	return ret;
+}
+
+int model_file_places(const struct model_file *file, uint32_t layer, uint32_t *slot_at,
+		      uint32_t *primary, struct error *err)
+{
+	if (model_has_copies(&file->config))
+		return read_places(file, layer, slot_at, primary, err);
+	for (uint32_t slot = 0; slot < file->config.n_ffn; slot++)
+		slot_at[slot] = primary[slot] = slot;
+	return 0;
+}
+
 static void write_token(struct gguf_writer *writer, const char *key, uint32_t id)
 {
 	if (id != TOKEN_NONE)
@@ -203,7 +230,7 @@ int model_file_create(const char *path, const struct model_config *config,
 			   model_architecture_name(config->architecture));
 	gguf_writer_string(writer, "general.name", origin->name);
 	gguf_writer_u32(writer, "general.file_type", FILE_TYPE_MOSTLY_F16);
-	gguf_writer_u32(writer, "colink.version", MODEL_FILE_VERSION);
+	gguf_writer_u32(writer, "colink.version", model_file_version(config));
 	*model_id_place = gguf_writer_u64(writer, "colink.model_id", origin->model_id);
 	gguf_writer_string(writer, "colink.placement.method", origin->placement);
 	gguf_writer_u64(writer, "colink.placement.tokens", origin->placement_tokens);

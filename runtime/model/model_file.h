@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "model/gguf.h"
 #include "model/gguf_writer.h"
 #include "model/model_layout.h"
@@ -33,7 +34,7 @@ struct model_file {
 	struct model_config config;
 	struct model_origin origin;
 	struct model_layout layout;
-	uint64_t *bundle_offsets; /* (n_layers): of slot 0 in the file */
+	uint64_t *bundle_offsets; /* (n_layers): of the first bundle in the file */
 };
 
 /*
@@ -63,6 +64,21 @@ int model_file_read(const struct model_file *file, size_t tensor, void *data, st
  */
 int model_file_invert(const struct model_file *file, uint32_t layer, const uint32_t *neuron,
 		      uint32_t *slot_of, struct error *err);
+
+/*
+ * Where a layer's bundles are: slot_at, (model_positions()), has the slot of each; primary,
+ * (n_ffn), the position of each slot's primary place (model/places.h). Without copies both count from 0 on.
+ * Read and checked as by model_file_read(); -EINVAL, with the layer, for places that cannot be.
+ */
+int model_file_places(const struct model_file *file, uint32_t layer, uint32_t *slot_at,
+		      uint32_t *primary, struct error *err);
+
+/*
+ * Every byte against its checksum, as gguf_verify(), and every copy of a bundle against its
+ * primary place: -EBADMSG, with layer and position. Progress counts bytes of the former.
+ */
+int model_file_verify(const struct model_file *file, struct progress *progress,
+		      struct error *err);
 
 /*
  * Begin a model file: all keys and the table; the data of `layout`'s tensors then

@@ -183,34 +183,56 @@ static int read_llama(const struct gguf *gguf, struct model_config *config, stru
 	return ret;
 }
 
+uint32_t model_file_version(const struct model_config *config)
+{
+	return model_has_copies(config) ? MODEL_FILE_VERSION_COPIES : MODEL_FILE_VERSION;
+}
+
 static int read_architecture(const struct gguf *gguf, struct model_config *config,
-			     struct error *err)
+			     uint32_t *version, struct error *err)
 {
 	const char *name;
 	size_t architecture;
-	uint32_t version;
 	int ret;
 
 	ret = gguf_get_string(gguf, "general.architecture", &name, err);
 	if (ret == 0)
-		ret = gguf_get_u32(gguf, "colink.version", &version, err);
+		ret = gguf_get_u32(gguf, "colink.version", version, err);
 	if (ret < 0)
 		return ret;
 	architecture = find_name(architectures, COUNT_OF(architectures), name);
-	if (architecture == COUNT_OF(architectures) || version != MODEL_FILE_VERSION)
+	if (architecture == COUNT_OF(architectures) || *version < MODEL_FILE_VERSION ||
+	    *version > MODEL_FILE_VERSION_COPIES)
 		return error_set(err, -EINVAL, "%s: architecture '%s' in colink version %" PRIu32
-				 ", only 'opt' and 'llama' in version %d are supported",
-				 gguf_path(gguf), name, version, MODEL_FILE_VERSION);
+				 ", only 'opt' and 'llama' in versions %d and %d are supported",
+				 gguf_path(gguf), name, *version, MODEL_FILE_VERSION,
+				 MODEL_FILE_VERSION_COPIES);
 	config->architecture = (enum model_architecture)architecture;
 	return 0;
 }
 
+/* More bundles than neurons, at most twice as many. */
+static int read_positions(const struct gguf *gguf, struct model_config *config, struct error *err)
+{
+	uint32_t n = config->n_ffn;
+	int ret = gguf_get_u32(gguf, "colink.positions", &config->n_positions, err);
+
+	if (ret == 0 && (config->n_positions <= n || config->n_positions > 2 * n))
+		ret = error_set(err, -EINVAL, "%s: key colink.positions: %" PRIu32 " is not from %"
+				PRIu32 " to %" PRIu32, gguf_path(gguf), config->n_positions, n + 1,
+				2 * n);
+	return ret;
+}
+
 int model_keys_read(const struct gguf *gguf, struct model_config *config, struct error *err)
 {
-	int ret = read_architecture(gguf, config, err);
+	uint32_t version;
+	int ret = read_architecture(gguf, config, &version, err);
 
 	if (ret == 0)
 		ret = read_extents(gguf, config, err);
+	if (ret == 0 && version == MODEL_FILE_VERSION_COPIES)
+		ret = read_positions(gguf, config, err);
 	if (ret == 0)
 		ret = config->architecture == MODEL_LLAMA ? read_llama(gguf, config, err) :
 							    read_opt(gguf, config, err);
@@ -267,4 +289,6 @@ void model_keys_write(struct gguf_writer *writer, const struct model_config *con
 	gguf_writer_bool(writer, "colink.tied_embeddings", config->tied);
 	if (config->architecture == MODEL_OPT)
 		gguf_writer_u32(writer, "colink.embedding_projection", config->d_embed);
+	if (model_has_copies(config))
+		gguf_writer_u32(writer, "colink.positions", config->n_positions);
 }

@@ -12,7 +12,9 @@
 #include "model/gguf_writer.h"
 #include "model/model_layout.h"
 
+/* Of files without copies of bundles, and of those with such. */
 #define MODEL_FILE_VERSION 1
+#define MODEL_FILE_VERSION_COPIES 2
 
 /* As in "general.architecture": "opt", "llama". */
 const char *model_architecture_name(enum model_architecture architecture);
@@ -25,6 +27,9 @@ const char *model_activation_name(enum model_activation activation);
  * nothing is divided by 0. -EINVAL with the key otherwise.
  */
 int model_keys_read(const struct gguf *gguf, struct model_config *config, struct error *err);
+
+/* As in "colink.version". */
+uint32_t model_file_version(const struct model_config *config);
 
 /* All keys of the configuration, after those that say which architecture it is. */
 void model_keys_write(struct gguf_writer *writer, const struct model_config *config);

@@ -12,6 +12,7 @@ enum extent {
 	D_EMBED,
 	D_KV,
 	N_FFN,
+	N_POSITIONS,
 	N_VOCAB,
 	N_CONTEXT,
 	RANK,
@@ -53,9 +54,10 @@ static const struct form forms[MODEL_TENSOR_IDS] = {
 	[MODEL_PREDICTOR_UP] = { "colink.predictor.up", GGUF_TENSOR_F16, RANK, N_FFN },
 	[MODEL_PREDICTOR_BIAS] = { "colink.predictor.bias", GGUF_TENSOR_F32, N_FFN, NONE },
 	[MODEL_HINT_NEURON] = { "colink.neuron", GGUF_TENSOR_I32, N_FFN, NONE },
-	[MODEL_HINT_LINK] = { "colink.link", GGUF_TENSOR_F32, N_FFN, NONE },
+	[MODEL_HINT_LINK] = { "colink.link", GGUF_TENSOR_F32, N_POSITIONS, NONE },
 	[MODEL_HINT_FREQUENCY] = { "colink.frequency", GGUF_TENSOR_F32, N_FFN, NONE },
-	[MODEL_BUNDLES] = { "colink.bundles", GGUF_TENSOR_F16, BUNDLE, N_FFN },
+	[MODEL_PLACES] = { "colink.places", GGUF_TENSOR_I32, N_POSITIONS, NONE },
+	[MODEL_BUNDLES] = { "colink.bundles", GGUF_TENSOR_F16, BUNDLE, N_POSITIONS },
 };
 
 static uint64_t extent_of(const struct model_config *config, enum extent extent)
@@ -69,6 +71,8 @@ static uint64_t extent_of(const struct model_config *config, enum extent extent)
 		return model_kv_width(config);
 	case N_FFN:
 		return config->n_ffn;
+	case N_POSITIONS:
+		return model_positions(config);
 	case N_VOCAB:
 		return config->n_vocab;
 	case N_CONTEXT:
@@ -109,6 +113,8 @@ static bool present(const struct model_config *config, enum model_tensor_id id)
 	case MODEL_PREDICTOR_UP:
 	case MODEL_PREDICTOR_BIAS:
 		return config->predictor_rank > 0;
+	case MODEL_PLACES:
+		return model_has_copies(config);
 	default:
 		return true;
 	}
@@ -177,6 +183,16 @@ uint64_t model_tensor_bytes(const struct model_tensor *tensor)
 bool model_is_gated(const struct model_config *config)
 {
 	return config->architecture == MODEL_LLAMA;
+}
+
+uint32_t model_positions(const struct model_config *config)
+{
+	return config->n_positions ? config->n_positions : config->n_ffn;
+}
+
+bool model_has_copies(const struct model_config *config)
+{
+	return model_positions(config) > config->n_ffn;
 }
 
 uint32_t model_bundle_rows(const struct model_config *config)

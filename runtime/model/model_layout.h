@@ -42,6 +42,7 @@ struct model_config {
 	uint32_t d_model; /* width of the residual stream */
 	uint32_t d_embed; /* width of the token embedding; other than d_model: projections */
 	uint32_t n_ffn; /* neurons per layer */
+	uint32_t n_positions; /* bundles per layer, if some are stored again; 0: n_ffn */
 	uint32_t n_heads;
 	uint32_t n_kv_heads; /* of keys and values, each for several of queries; 0: n_heads */
 	uint32_t n_vocab; /* rows of the token embedding */
@@ -84,11 +85,13 @@ enum model_tensor_id {
 	MODEL_PREDICTOR_UP, /* (n_ffn, rank), by slot */
 	MODEL_PREDICTOR_BIAS, /* (n_ffn), by slot; threshold included */
 	MODEL_HINT_NEURON, /* (n_ffn): neuron of each slot */
-	MODEL_HINT_LINK, /* (n_ffn): strength of the link to the next slot */
+	MODEL_HINT_LINK, /* (n_positions): strength of the link to the next bundle */
 	MODEL_HINT_FREQUENCY, /* (n_ffn): share of tokens for which the slot fires */
+	MODEL_PLACES, /* (n_positions): slot of each bundle; only where some are stored again */
 	/*
-	 * (n_ffn, model_bundle_rows() * d_model), by slot: of OPT the row of fc1, then the
-	 * column of fc2; of gated models rows of gate and up, then the column of down.
+	 * (n_positions, model_bundle_rows() * d_model), by slot, or as MODEL_PLACES says: of OPT
+	 * the row of fc1, then the column of fc2; of gated models rows of gate and up, then the
+	 * column of down.
 	 */
 	MODEL_BUNDLES,
 	MODEL_TENSOR_IDS, /* how many there are */
@@ -122,6 +125,10 @@ uint64_t model_tensor_bytes(const struct model_tensor *tensor);
 
 /* Whether the FFN has a gate. */
 bool model_is_gated(const struct model_config *config);
+
+/* Bundles of a layer: one for each neuron, and copies. */
+uint32_t model_positions(const struct model_config *config);
+bool model_has_copies(const struct model_config *config);
 
 /* Vectors of d_model halves in a bundle: 2, or 3 of a gated model. The last is the output's. */
 uint32_t model_bundle_rows(const struct model_config *config);

@@ -81,20 +81,17 @@ int order_make(enum order_method method, const struct order_input *input,
 	return error_set(err, -EINVAL, "there is no placement method %d", (int)method);
 }
 
-void order_strengths(const struct coactivation *coactivation, const uint32_t *slot_to_neuron,
-		     float *strength)
+void order_strengths(const struct coactivation *coactivation, const uint32_t *neuron_at,
+		     size_t n_positions, float *strength)
 {
-	size_t n = coactivation->n_neurons;
-
-	for (size_t slot = 0; slot < n; slot++) {
-		uint32_t neuron = slot_to_neuron[slot];
+	for (size_t i = 0; i < n_positions; i++) {
+		uint32_t neuron = neuron_at[i];
 		uint32_t frequency = coactivation->frequency[neuron];
 
-		strength[slot] = 0;
-		if (slot + 1 < n && frequency)
-			strength[slot] =
-				(float)coactivation_pair(coactivation, neuron,
-							 slot_to_neuron[slot + 1]) /
-				(float)frequency;
+		strength[i] = 0;
+		if (i + 1 < n_positions && neuron_at[i + 1] != neuron && frequency)
+			strength[i] = (float)coactivation_pair(coactivation, neuron,
+							       neuron_at[i + 1]) /
+				      (float)frequency;
 	}
 }

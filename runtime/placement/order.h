@@ -6,6 +6,7 @@
 #ifndef COLINK_PLACEMENT_ORDER_H
 #define COLINK_PLACEMENT_ORDER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -52,10 +53,11 @@ int order_make(enum order_method method, const struct order_input *input,
 	       uint32_t *slot_to_neuron, struct error *err);
 
 /*
- * strength[slot] = P(neuron of slot+1 fires | neuron of slot fires), 0 for the
- * last slot and for a neuron that never fired. (n_neurons)
+ * strength[i] = P(neuron at i + 1 fires | neuron at i fires), 0 for the last position, for a
+ * neuron that never fired, and where the next is the same. Both are (n_positions): slots, or
+ * more where neurons are stored again.
  */
-void order_strengths(const struct coactivation *coactivation, const uint32_t *slot_to_neuron,
-		     float *strength);
+void order_strengths(const struct coactivation *coactivation, const uint32_t *neuron_at,
+		     size_t n_positions, float *strength);
 
 #endif

@@ -35,7 +35,7 @@
 
 struct effort {
 	uint32_t friends; /* of each neuron: places beside these are tried */
-	uint32_t longest; /* segment, in neurons */
+	uint32_t longest; /* segment, in neurons; or twice as far as a gap reaches, if that is more */
 	uint32_t sweeps; /* at most */
 	uint64_t tokens; /* at most */
 };
@@ -43,9 +43,13 @@ struct effort {
 static const struct effort efforts[ORDER_BEST_EFFORTS] = {
 	{ 0, 0, 0, 8192 }, /* for copies only */
 	{ 6, 2, 3, 8192 },
-	{ 10, 4, 6, 16384 },
-	{ 20, 4, 12, 32768 },
+	{ 20, 2, 12, 16384 },
+	{ 32, 4, 24, 32768 },
 };
+/* The first effort that moves whole groups: longer segments find what single neurons cannot. */
+#define GROUPS_EFFORT 2
+/* More than twice the most slots that a gap of 16 KiB has of bundles of 1 KiB gains nothing. */
+#define MOST_LONGEST 32
 
 struct proposal {
 	struct arrangement_move move;
@@ -58,6 +62,7 @@ struct proposal {
 struct search {
 	struct arrangement *arrangement;
 	const struct effort *effort;
+	uint32_t longest; /* segment */
 	const uint32_t *friends; /* (n_neurons, effort->friends) */
 	bool *asleep; /* (n_neurons) */
 	uint32_t batch[BATCH]; /* neurons */
@@ -162,6 +167,14 @@ static void try_friends(const struct search *search, uint32_t neuron,
 	}
 }
 
+/* Of the long segments, these are enough: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32. */
+static bool is_tried_length(uint32_t n_slots)
+{
+	uint32_t odd = n_slots >> __builtin_ctz(n_slots);
+
+	return odd == 1 || odd == 3;
+}
+
 /* The best move of the segments that begin with the neuron. */
 static void propose(const struct search *search, struct gap_segment *segment,
 		    struct proposal *best)
@@ -172,12 +185,14 @@ static void propose(const struct search *search, struct gap_segment *segment,
 
 	tried.move.first_slot = first;
 	segment->n_slots = 0;
-	while (segment->n_slots < search->effort->longest &&
+	while (segment->n_slots < search->longest &&
 	       first + segment->n_slots < arrangement->n_bundles) {
 		uint32_t last = arrangement->slot_to_bundle[first + segment->n_slots];
 		struct removal removal;
 
 		arrangement_append(arrangement, first + segment->n_slots, segment);
+		if (!is_tried_length(segment->n_slots))
+			continue;
 		removal = measure_removal(arrangement, segment, first);
 		tried.move.n_slots = segment->n_slots;
 		if (removal.all == 0)
@@ -222,7 +237,7 @@ static int64_t still_gains(const struct search *search, struct proposal *proposa
 static void wake_around(struct search *search, uint32_t slot)
 {
 	const struct arrangement *arrangement = search->arrangement;
-	uint32_t reach = arrangement->reach + search->effort->longest;
+	uint32_t reach = arrangement->reach + search->longest;
 	uint32_t end = arrangement->n_bundles - slot > reach ? slot + reach
 							     : arrangement->n_bundles;
 
@@ -343,6 +358,14 @@ int order_best_sample(const struct activity *missed, const struct order_best_opt
 	return 0;
 }
 
+static uint32_t longest_segment(uint32_t effort, uint32_t reach)
+{
+	uint32_t longest = efforts[effort].longest;
+	uint32_t group = 2 * reach < MOST_LONGEST ? 2 * reach : MOST_LONGEST;
+
+	return effort >= GROUPS_EFFORT && group > longest ? group : longest;
+}
+
 /* From `slot_to_neuron` to a better order. */
 static int improve(const struct activity *missed, const struct order_best_options *options,
 		   const uint32_t *friends, struct thread_pool *pool, uint32_t *slot_to_neuron,
@@ -360,6 +383,7 @@ static int improve(const struct activity *missed, const struct order_best_option
 	activity_free(&sample);
 	if (ret < 0)
 		return ret;
+	search.longest = longest_segment(options->effort, search.arrangement->reach);
 	ret = search_begin(&search, err);
 	if (ret == 0) {
 		search_run(&search, pool, options->stop, result);
@@ -467,6 +491,8 @@ int order_best(const struct activity *seen, const struct order_best_options *opt
 	ret = residency_missed(seen, options->cache_ratio, &missed, err);
 	if (ret == 0)
 		ret = link_missed(seen, &missed, n_friends, pool, slot_to_neuron, friends, err);
+	if (ret == 0 && options->start)
+		memcpy(slot_to_neuron, options->start, seen->n_neurons * sizeof(*slot_to_neuron));
 	if (ret == 0 && n_friends)
 		ret = improve(&missed, options, friends, pool, slot_to_neuron, &done, err);
 	activity_free(&missed);

@@ -27,6 +27,7 @@ struct order_best_options {
 	double cache_ratio; /* share of the layer's bundles in DRAM, 0 to 1 */
 	uint32_t effort; /* 0: greedy linking only; each more takes about three times as long */
 	uint64_t memory; /* bytes for its rows: it goes by half or a quarter ... of the tokens if all do not fit */
+	const uint32_t *start; /* (n_neurons): slots' neurons to begin with; NULL: greedy linking */
 	const atomic_bool *stop; /* when true: end now, with the best so far; NULL: never */
 };
 

@@ -7,7 +7,7 @@
  * when it was last asked. The result does not depend on the number of threads.
  *
  * A token that a new copy does not help goes on reading what it read. After each stage of some
- * copies all tokens choose anew, as they will in use (placement/place_choice.h).
+ * copies all tokens choose anew, as they will in use (model/place_choice.h).
  *
  * Copies are placed one at a time: neurons that gain only if several of them stand together
  * elsewhere, too, are not found.
@@ -19,10 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/amount.h"
 #include "base/bits.h"
+#include "model/place_choice.h"
 #include "placement/arrangement.h"
 #include "placement/order_best_private.h"
-#include "placement/place_choice.h"
 #include "placement/residency.h"
 
 #define BATCH 32
@@ -62,8 +63,8 @@ struct copying {
 	struct scratch scratch[BATCH];
 	/* To choose anew. */
 	struct place_choice choice;
-	uint32_t *slot_to_neuron; /* (capacity) */
-	uint64_t *slots; /* set of the capacity */
+	uint32_t *neuron_at; /* (capacity): by position */
+	uint64_t *positions; /* set of the capacity */
 };
 
 /* What tokens pay for the neuron: each wants one of its bundles, or none. */
@@ -283,12 +284,12 @@ static void insert_until(struct copying *copying, uint32_t goal, struct thread_p
 	}
 }
 
-static void note_slots(struct copying *copying)
+static void note_positions(struct copying *copying)
 {
 	const struct arrangement *arrangement = copying->arrangement;
 
 	for (uint32_t slot = 0; slot < arrangement->capacity; slot++)
-		copying->slot_to_neuron[slot] =
+		copying->neuron_at[slot] =
 			slot < arrangement->n_bundles ?
 				copying->neuron_of[arrangement->slot_to_bundle[slot]] :
 				PLACES_NO_NEURON;
@@ -302,17 +303,17 @@ static int choose_anew(struct copying *copying, struct error *err)
 	struct places places;
 	int ret;
 
-	note_slots(copying);
-	ret = places_create(copying->slot_to_neuron, (uint32_t)n, copying->missed->n_neurons,
+	note_positions(copying);
+	ret = places_create(copying->neuron_at, (uint32_t)n, copying->missed->n_neurons,
 			    &places, err);
 	if (ret < 0)
 		return ret;
 	arrangement_want_nothing(arrangement);
 	for (uint64_t t = 0; t < copying->missed->n_tokens; t++) {
 		place_choice_make(&copying->choice, &places, copying->missed->fired + t * words,
-				  copying->io_bundles, copying->slots);
-		for (size_t slot = bits_next(copying->slots, n, 0); slot < n;
-		     slot = bits_next(copying->slots, n, slot + 1))
+				  copying->io_bundles, copying->positions);
+		for (size_t slot = bits_next(copying->positions, n, 0); slot < n;
+		     slot = bits_next(copying->positions, n, slot + 1))
 			arrangement_want(arrangement, arrangement->slot_to_bundle[slot], t);
 	}
 	arrangement_renew(arrangement);
@@ -350,10 +351,10 @@ static int allocate(struct copying *copying, struct error *err)
 	copying->neuron_of = malloc(capacity * sizeof(*copying->neuron_of));
 	copying->next_of = malloc(capacity * sizeof(*copying->next_of));
 	copying->best = calloc(n, sizeof(*copying->best));
-	copying->slot_to_neuron = malloc(capacity * sizeof(*copying->slot_to_neuron));
-	copying->slots = malloc(bits_words(capacity) * sizeof(*copying->slots));
-	all = copying->neuron_of && copying->next_of && copying->best && copying->slot_to_neuron &&
-	      copying->slots;
+	copying->neuron_at = malloc(capacity * sizeof(*copying->neuron_at));
+	copying->positions = malloc(bits_words(capacity) * sizeof(*copying->positions));
+	all = copying->neuron_of && copying->next_of && copying->best && copying->neuron_at &&
+	      copying->positions;
 	for (int i = 0; i < BATCH; i++) {
 		struct scratch *scratch = &copying->scratch[i];
 
@@ -377,8 +378,8 @@ static void release(struct copying *copying)
 	free(copying->neuron_of);
 	free(copying->next_of);
 	free(copying->best);
-	free(copying->slot_to_neuron);
-	free(copying->slots);
+	free(copying->neuron_at);
+	free(copying->positions);
 	for (int i = 0; i < BATCH; i++) {
 		free(copying->scratch[i].reading);
 		free(copying->scratch[i].together);
@@ -415,12 +416,23 @@ static int place_copies(const struct activity *missed, const uint32_t *slot_to_n
 	if (ret == 0) {
 		result->copies = copying.arrangement->n_bundles - missed->n_neurons;
 		result->after_bundles = cost_per_token(&copying);
-		note_slots(&copying);
-		memcpy(with_copies, copying.slot_to_neuron,
+		note_positions(&copying);
+		memcpy(with_copies, copying.neuron_at,
 		       copying.arrangement->capacity * sizeof(*with_copies));
 	}
 	release(&copying);
 	return ret;
+}
+
+uint64_t order_copies_bytes(uint32_t n_neurons, uint32_t n_copies, uint64_t n_tokens)
+{
+	uint64_t set = bits_words(n_neurons) * sizeof(uint64_t);
+	uint64_t n = n_neurons, positions = n + n_copies;
+
+	/* What is missed, and a part of it again; what each bundle and neuron has; scratch. */
+	return amount_sum(amount_product(n_tokens, 2 * set),
+			  positions * 6 * sizeof(uint32_t) + n * sizeof(struct candidate) +
+			  BATCH * (n_tokens + n * sizeof(uint32_t)));
 }
 
 int order_copies(const struct activity *seen, const uint32_t *slot_to_neuron,
@@ -448,4 +460,21 @@ int order_copies(const struct activity *seen, const uint32_t *slot_to_neuron,
 	if (result)
 		*result = done;
 	return ret;
+}
+
+int order_copies_slots(const uint32_t *slot_to_neuron, uint32_t n_neurons,
+		       const uint32_t *with_copies, uint32_t n_positions, uint32_t *slot_at,
+		       struct error *err)
+{
+	uint32_t *slot_of = malloc(n_neurons * sizeof(*slot_of));
+
+	if (!slot_of)
+		return error_no_memory(err, "copies of neurons");
+	for (uint32_t slot = 0; slot < n_neurons; slot++)
+		slot_of[slot_to_neuron[slot]] = slot;
+	for (uint32_t i = 0; i < n_positions; i++)
+		slot_at[i] = with_copies[i] == PLACES_NO_NEURON ? n_neurons - 1 :
+								  slot_of[with_copies[i]];
+	free(slot_of);
+	return 0;
 }

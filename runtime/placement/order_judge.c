@@ -15,6 +15,8 @@
 /* Rows of more are not needed to tell a per cent. */
 #define MOST_JUDGING 2048
 #define LEAST_GAIN 0.01
+/* More effort gains more, but where this gains nothing there is nothing to gain. */
+#define JUDGED_EFFORT 1
 
 static bool is_judging(uint64_t token)
 {
@@ -78,38 +80,51 @@ static int judge(const struct order_input *input, const uint32_t *searched,
 	return ret;
 }
 
-static int search(const struct order_input *input, uint32_t *slot_to_neuron, struct error *err)
+/* By the tokens that do not judge. */
+static int search_briefly(const struct order_input *input, uint32_t *slot_to_neuron,
+			  struct error *err)
 {
+	struct order_best_options options = *input->best;
 	struct activity searching;
 	int ret = take_side(input->seen, false, &searching, err);
 
 	if (ret < 0)
 		return ret;
-	ret = order_best(&searching, input->best, input->pool, slot_to_neuron, NULL, err);
+	if (options.effort > JUDGED_EFFORT)
+		options.effort = JUDGED_EFFORT;
+	ret = order_best(&searching, &options, input->pool, slot_to_neuron, NULL, err);
 	activity_free(&searching);
 	return ret;
 }
 
+/* The long search, by all tokens, from where the short one ended. */
+static int search_on(const struct order_input *input, const uint32_t *start,
+		     uint32_t *slot_to_neuron, struct error *err)
+{
+	struct order_best_options options = *input->best;
+
+	options.start = start;
+	return order_best(input->seen, &options, input->pool, slot_to_neuron, NULL, err);
+}
+
 int order_judged(const struct order_input *input, uint32_t *slot_to_neuron, struct error *err)
 {
-	size_t bytes = input->seen->n_neurons * sizeof(*slot_to_neuron);
-	uint32_t *linked;
+	uint32_t *searched, *linked = slot_to_neuron;
 	bool better = true;
 	int ret;
 
 	if (input->seen->n_tokens < 2 * BLOCK * JUDGE_EVERY)
 		return order_best(input->seen, input->best, input->pool, slot_to_neuron, NULL, err);
-	ret = search(input, slot_to_neuron, err);
-	if (ret < 0)
-		return ret;
-	linked = malloc(bytes);
-	if (!linked)
+	searched = malloc(input->seen->n_neurons * sizeof(*searched));
+	if (!searched)
 		return error_no_memory(err, "an order of neurons");
-	ret = order_linked(input->coactivation, linked, err);
+	ret = search_briefly(input, searched, err);
 	if (ret == 0)
-		ret = judge(input, slot_to_neuron, linked, &better, err);
-	if (ret == 0 && !better)
-		memcpy(slot_to_neuron, linked, bytes);
-	free(linked);
+		ret = order_linked(input->coactivation, linked, err);
+	if (ret == 0)
+		ret = judge(input, searched, linked, &better, err);
+	if (ret == 0 && better)
+		ret = search_on(input, searched, slot_to_neuron, err);
+	free(searched);
 	return ret;
 }

@@ -11,12 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/places.h"
+#include "placement/order_copies.h"
 #include "placement/placement_private.h"
 
 int placement_create(const struct placement *shape, struct placement **result, struct error *err)
 {
 	struct placement *placement = malloc(sizeof(*placement));
-	size_t n = shape->n_neurons;
+	size_t n = shape->n_neurons, positions = placement_positions(shape);
 
 	if (!placement)
 		return error_no_memory(err, "a placement");
@@ -28,9 +30,12 @@ int placement_create(const struct placement *shape, struct placement **result, s
 		struct placement_layer *to = &placement->layers[layer];
 
 		to->slot_to_neuron = calloc(n, sizeof(*to->slot_to_neuron));
-		to->strength = calloc(n, sizeof(*to->strength));
+		to->strength = calloc(positions, sizeof(*to->strength));
 		to->frequency = calloc(n, sizeof(*to->frequency));
-		if (!to->slot_to_neuron || !to->strength || !to->frequency)
+		if (shape->n_positions)
+			to->slot_at = calloc(positions, sizeof(*to->slot_at));
+		if (!to->slot_to_neuron || !to->strength || !to->frequency ||
+		    (shape->n_positions && !to->slot_at))
 			goto no_memory;
 	}
 	*result = placement;
@@ -48,9 +53,25 @@ void placement_free(struct placement *placement)
 		free(placement->layers[layer].slot_to_neuron);
 		free(placement->layers[layer].strength);
 		free(placement->layers[layer].frequency);
+		free(placement->layers[layer].slot_at);
 	}
 	free(placement->layers);
 	free(placement);
+}
+
+uint32_t *placement_neurons(const struct placement *placement)
+{
+	size_t positions = placement_positions(placement);
+	uint32_t *neurons = malloc(placement->n_layers * positions * sizeof(*neurons));
+
+	for (uint32_t l = 0; neurons && l < placement->n_layers; l++) {
+		const struct placement_layer *layer = &placement->layers[l];
+
+		for (size_t i = 0; i < positions; i++)
+			neurons[l * positions + i] =
+				layer->slot_to_neuron[layer->slot_at ? layer->slot_at[i] : i];
+	}
+	return neurons;
 }
 
 static int report_create(const struct placement *placement, uint32_t gap,
@@ -100,6 +121,7 @@ struct making {
 	const struct placement_options *options;
 	struct placement *placement;
 	struct placement_report *report; /* NULL: not asked for */
+	uint32_t *most_copies; /* of a layer, so far */
 };
 
 /* A layer is done in these steps, which take about as long as each other. */
@@ -174,6 +196,46 @@ static int measure_layer(const struct making *making, uint32_t layer, struct err
 	return ret;
 }
 
+/* Beside the order without copies; *n_copies is how many there are then. */
+static int place_copies(const struct making *making, const struct order_input *input,
+			struct placement_layer *to, uint32_t *n_copies, struct error *err)
+{
+	uint32_t n = making->placement->n_neurons, positions = placement_positions(making->placement);
+	uint32_t *neuron_at = malloc(positions * sizeof(*neuron_at));
+	struct order_copies_result result = { 0 };
+	int ret;
+
+	if (!neuron_at)
+		return error_no_memory(err, "copies of neurons");
+	ret = order_copies(input->seen, to->slot_to_neuron, input->best, positions - n,
+			   input->pool, neuron_at, &result, err);
+	if (ret == 0)
+		ret = order_copies_slots(to->slot_to_neuron, n, neuron_at, positions, to->slot_at,
+					 err);
+	for (uint32_t i = 0; ret == 0 && i < positions; i++)
+		neuron_at[i] = to->slot_to_neuron[to->slot_at[i]];
+	if (ret == 0)
+		order_strengths(input->coactivation, neuron_at, positions, to->strength);
+	free(neuron_at);
+	*n_copies = result.copies;
+	return ret;
+}
+
+/* What no layer has is in none of them. */
+static void drop_copies(struct placement *placement, uint32_t n_copies)
+{
+	placement->n_positions = n_copies ? placement->n_neurons + n_copies : 0;
+	for (uint32_t l = 0; l < placement->n_layers; l++) {
+		struct placement_layer *layer = &placement->layers[l];
+
+		layer->strength[placement_positions(placement) - 1] = 0;
+		if (n_copies)
+			continue;
+		free(layer->slot_at);
+		layer->slot_at = NULL;
+	}
+}
+
 static int place_layer(const struct making *making, uint32_t layer,
 		       const struct order_input *input, struct error *err)
 {
@@ -181,12 +243,19 @@ static int place_layer(const struct making *making, uint32_t layer,
 	struct placement *placement = making->placement;
 	struct placement_layer *to = &placement->layers[layer];
 	double n_tokens = coactivation->n_tokens ? (double)coactivation->n_tokens : 1;
+	uint32_t n_copies = 0;
 	int ret;
 
 	ret = order_make(placement->method, input, to->slot_to_neuron, err);
+	if (ret == 0 && to->slot_at)
+		ret = place_copies(making, input, to, &n_copies, err);
 	if (ret < 0)
 		return ret;
-	order_strengths(coactivation, to->slot_to_neuron, to->strength);
+	if (n_copies > *making->most_copies)
+		*making->most_copies = n_copies;
+	if (!to->slot_at)
+		order_strengths(coactivation, to->slot_to_neuron, placement->n_neurons,
+				to->strength);
 	for (uint32_t slot = 0; slot < placement->n_neurons; slot++)
 		to->frequency[slot] =
 			(float)(coactivation->frequency[to->slot_to_neuron[slot]] / n_tokens);
@@ -260,12 +329,20 @@ int placement_make(const struct trace *trace, const struct placement_options *op
 		.method = options->method,
 		.n_layers = trace_get_shape(trace)->n_layers,
 		.n_neurons = trace_get_shape(trace)->n_neurons,
+		.n_positions = options->n_copies ?
+				       trace_get_shape(trace)->n_neurons + options->n_copies : 0,
 		.model_id = trace_get_shape(trace)->model_id,
 	};
 	double n_steps = shape.n_layers * (double)STEPS_PER_LAYER;
-	struct making making = { .trace = trace, .options = options };
+	uint32_t most_copies = 0;
+	struct making making = { .trace = trace, .options = options, .most_copies = &most_copies };
 	int ret = 0;
 
+	if (options->n_copies > shape.n_neurons ||
+	    (options->n_copies && options->method != ORDER_BEST))
+		return error_set(err, -EINVAL, "no %u copies of %u neurons by method %s",
+				 options->n_copies, shape.n_neurons,
+				 order_method_name(options->method));
 	if (options->unseen)
 		ret = placement_check_unseen(trace, options->unseen, err);
 	if (ret == 0)
@@ -279,6 +356,8 @@ int placement_make(const struct trace *trace, const struct placement_options *op
 		placement_report_free(making.report);
 		return ret;
 	}
+	if (options->n_copies)
+		drop_copies(making.placement, most_copies);
 	progress_report(options->progress, n_steps, n_steps);
 	*placement = making.placement;
 	if (report)

@@ -20,18 +20,29 @@
 
 struct placement_layer {
 	uint32_t *slot_to_neuron; /* (n_neurons), a permutation */
-	float *strength; /* (n_neurons), by slot, see order_strengths() */
+	float *strength; /* (positions), see order_strengths() */
 	float *frequency; /* (n_neurons), by slot: share of tokens for which it fired */
+	/*
+	 * (positions), with copies: the slot at each, with a primary place for all of them (see
+	 * model/places.h). Else NULL: slots are positions.
+	 */
+	uint32_t *slot_at;
 };
 
 struct placement {
 	enum order_method method;
 	uint32_t n_layers;
 	uint32_t n_neurons;
+	uint32_t n_positions; /* per layer: more than neurons, with copies; 0: none */
 	uint64_t model_id;
 	uint64_t n_tokens; /* from which it was made */
 	struct placement_layer *layers; /* (n_layers) */
 };
+
+static inline uint32_t placement_positions(const struct placement *placement)
+{
+	return placement->n_positions ? placement->n_positions : placement->n_neurons;
+}
 
 /* What a placement does on tokens that it was not made from, per layer and method. */
 struct placement_report {
@@ -53,6 +64,12 @@ struct placement_options {
 	enum order_method method;
 	uint64_t seed; /* of the random order, layer L using seed + L */
 	struct order_best_options best; /* for ORDER_BEST */
+	/*
+	 * Per layer, for ORDER_BEST: so many bundles are stored again, where that gains anything
+	 * (placement/order_copies.h). Layers with fewer of these than others have copies of their
+	 * last slot at the end instead.
+	 */
+	uint32_t n_copies;
 	const struct trace *unseen; /* to measure on; NULL: the trace's unseen chunks */
 	uint32_t gap; /* bundles, for the report */
 	struct thread_pool *pool; /* or NULL */
@@ -64,7 +81,7 @@ struct placement_options {
  * that was asked for, and all that need no long search, are also measured, on tokens that they
  * did not see. Peak memory is what placement_check_memory() finds. The same arguments give the
  * same placement, whatever the pool.
- * The caller frees both results.
+ * The caller frees both results. -EINVAL for more copies than neurons, or with another method.
  */
 int placement_make(const struct trace *trace, const struct placement_options *options,
 		   struct placement **placement, struct placement_report **report,
@@ -84,6 +101,9 @@ int placement_check_unseen(const struct trace *trace, const struct trace *unseen
 #define PLACEMENT_DEFAULT_MEMORY (UINT64_C(2) << 30)
 int placement_check_memory(const struct trace *trace, struct placement_options *options,
 			   unsigned int n_threads, uint64_t memory, struct error *err);
+
+/* The neuron at each position, (n_layers, positions), to be free()d; NULL: no memory. */
+uint32_t *placement_neurons(const struct placement *placement);
 
 void placement_free(struct placement *placement);
 void placement_report_free(struct placement_report *report);

@@ -10,6 +10,7 @@
 #include "base/bits.h"
 #include "base/proc_memory.h"
 #include "placement/arrangement.h"
+#include "placement/order_copies.h"
 #include "placement/placement.h"
 
 /* Code that runs for the first time, stacks, what malloc() keeps. */
@@ -28,6 +29,8 @@
 /* For each neuron: of the result and the report; and of the search or a measurement. */
 #define RESULT_BYTES 36
 #define SEARCH_BYTES 64
+/* For each copy: of the result, and for each position when it is measured. */
+#define COPY_BYTES 48
 
 struct need {
 	uint64_t counts;
@@ -48,15 +51,18 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static uint64_t searching(const struct trace *trace)
+static uint64_t searching(const struct trace *trace, uint32_t n_copies)
 {
 	uint32_t n = trace_get_shape(trace)->n_neurons;
 	uint64_t tokens = activity_tokens(trace, ACTIVITY_SEEN);
+	uint64_t copies;
 
 	if (tokens > ORDER_BEST_MOST_TOKENS)
 		tokens = ORDER_BEST_MOST_TOKENS;
+	copies = n_copies ? order_copies_bytes(n, n_copies, tokens) : 0;
 	return amount_sum(amount_product(tokens, bits_words(n) * sizeof(uint64_t)),
-			  amount_sum(order_best_bytes(n, tokens), trace_largest_block(trace)));
+			  amount_sum(most(order_best_bytes(n, tokens), copies),
+				     trace_largest_block(trace)));
 }
 
 static struct need find_need(const struct trace *trace, const struct placement_options *options,
@@ -75,7 +81,8 @@ static struct need find_need(const struct trace *trace, const struct placement_o
 		.counts = coactivation_bytes(shape->n_neurons,
 					     activity_tokens(trace, ACTIVITY_SEEN)),
 		.counting = coactivation_count_bytes(trace, n_threads),
-		.searching = options->method == ORDER_BEST ? searching(trace) : 0,
+		.searching = options->method == ORDER_BEST ?
+				     searching(trace, options->n_copies) : 0,
 		.measuring = amount_sum(
 			amount_product(tokens, set),
 			amount_sum(trace_largest_block(measured),
@@ -83,16 +90,18 @@ static struct need find_need(const struct trace *trace, const struct placement_o
 		.reporting = least(REPLAY_MOST_BYTES, amount_product(all_layers, set * tokens)) +
 			     all_layers * shape->n_neurons * REPLAY_BYTES,
 		.others = now.resident_bytes + PROGRAM_BYTES + n_threads * THREAD_BYTES +
-			  (uint64_t)shape->n_layers * shape->n_neurons * RESULT_BYTES,
+			  (uint64_t)shape->n_layers *
+				  ((uint64_t)shape->n_neurons * RESULT_BYTES +
+				   (uint64_t)options->n_copies * COPY_BYTES),
 	};
 }
 
 /* The rows of a search, if there is one, are as few as make sense. */
-static uint64_t total(const struct need *need, uint32_t n_neurons)
+static uint64_t total(const struct need *need, uint32_t n_positions)
 {
 	uint64_t search = need->searching ?
 				  amount_sum(need->searching,
-					     arrangement_bytes(n_neurons, LEAST_ROW_TOKENS)) : 0;
+					     arrangement_bytes(n_positions, LEAST_ROW_TOKENS)) : 0;
 
 	return amount_sum(need->others,
 			  most(need->reporting,
@@ -109,7 +118,7 @@ int placement_check_memory(const struct trace *trace, struct placement_options *
 			   unsigned int n_threads, uint64_t memory, struct error *err)
 {
 	struct need need = find_need(trace, options, n_threads);
-	uint64_t bytes = total(&need, trace_get_shape(trace)->n_neurons);
+	uint64_t bytes = total(&need, trace_get_shape(trace)->n_neurons + options->n_copies);
 
 	if (bytes <= memory) {
 		if (need.searching)

@@ -4,9 +4,12 @@
  * (for its fuzzer). All numbers are little endian; in file order:
  *
  *	header		struct placement_header, 40 bytes
- *	per layer	u32 slot_to_neuron[n_neurons], f32 strength[n_neurons],
- *			f32 frequency[n_neurons]
+ *	copies		struct placement_copies, 8 bytes, in version 2 only
+ *	per layer	u32 slot_to_neuron[n_neurons], f32 strength[positions],
+ *			f32 frequency[n_neurons]; in version 2 u32 slot_at[positions]
  *	checksum	u64: XXH3-64 with seed 0 of everything before it
+ *
+ * Without copies there are as many positions as neurons, and the version is 1.
  */
 #ifndef COLINK_PLACEMENT_PLACEMENT_PRIVATE_H
 #define COLINK_PLACEMENT_PLACEMENT_PRIVATE_H
@@ -18,6 +21,7 @@
 
 #define PLACEMENT_MAGIC "colinkPL"
 #define PLACEMENT_VERSION 1
+#define PLACEMENT_VERSION_COPIES 2
 
 struct placement_header {
 	/*  0 */ char magic[8]; /* PLACEMENT_MAGIC, no NUL */
@@ -27,6 +31,11 @@ struct placement_header {
 	/* 20 */ uint32_t n_neurons;
 	/* 24 */ uint64_t model_id;
 	/* 32 */ uint64_t n_tokens;
+};
+
+struct placement_copies {
+	/*  0 */ uint32_t n_positions; /* more than neurons, at most twice as many */
+	/*  4 */ uint32_t zero;
 };
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "structures are stored as they are");

@@ -8,10 +8,15 @@
  * lives in half k % 2. So while window k is consumed window k + 1 is in flight, and
  * window k + 2 starts when k is over. A window has every wanted bundle, cached or
  * read, from its first read up to the first read of the next window.
+ *
+ * Where bundles have several places (storage/bundle_places.h), reads go by position. Of chosen
+ * places, which are in no order of slots, all reads are one window.
  */
 #ifndef COLINK_STORAGE_BUNDLE_REQUEST_H
 #define COLINK_STORAGE_BUNDLE_REQUEST_H
 
+#include "model/place_choice.h"
+#include "storage/bundle_places.h"
 #include "storage/bundle_store.h"
 #include "storage/cache.h"
 #include "storage/device_watch.h"
@@ -23,6 +28,9 @@ struct bundle_request_context {
 	struct source *source;
 	struct cache *cache;
 	uint32_t slots; /* per layer */
+	uint32_t positions; /* per layer */
+	const struct bundle_places *places; /* (n_layers); NULL: slots are positions */
+	struct place_choice *choice; /* with places */
 	struct device_watch *watch; /* told of every wait; NULL: nobody wants to know */
 	struct plan_limits limits; /* stride among them; every read fits into half the staging */
 };
@@ -45,7 +53,10 @@ struct bundle_request {
 	uint32_t *slots; /* (n_wanted): wanted, ascending */
 	const uint16_t **bundles; /* (n_wanted): where they are; NULL while not read */
 	uint64_t *missing; /* bit set over the layer's slots */
-	struct plan plan; /* of the missing ones */
+	/* With places: where they are read from, a set of positions; and where in the list they are */
+	uint64_t *from;
+	uint32_t *index_of; /* (slots): of those in the window that was handed out last */
+	struct plan plan; /* of the missing ones, by position */
 	struct source_read *reads; /* (plan.n_reads), room for one per slot */
 
 	uint64_t bookkeeping_ns; /* looking up, planning and admitting; since the init */
@@ -61,8 +72,8 @@ int bundle_request_init(struct bundle_request *request,
 			const struct bundle_request_context *context, char *staging,
 			size_t half_bytes, struct error *err);
 
-/* Bytes of all that belongs to one request of layers of `slots`, but for the staging. */
-uint64_t bundle_request_bytes(uint32_t slots);
+/* Bytes of all that belongs to one request, but for the staging. */
+uint64_t bundle_request_bytes(const struct bundle_geometry *geometry);
 
 /* No read may be in flight any more. */
 void bundle_request_free(struct bundle_request *request);

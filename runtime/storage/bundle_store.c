@@ -35,6 +35,9 @@ struct bundle_store {
 	uint32_t n_layers;
 	uint64_t *offsets; /* (n_layers) */
 	struct bundle_request_context context;
+	struct bundle_places_table places;
+	struct place_choice choice; /* if there are places to choose from */
+	uint64_t places_bytes;
 	uint32_t n_requests; /* layers that may be in flight */
 	struct bundle_request requests[BUNDLE_STORE_MAX_LAYERS];
 	struct device_watch watch; /* context.watch, if the cost is refined */
@@ -48,15 +51,24 @@ struct bundle_store {
 	struct error failure; /* code 0: none */
 };
 
+static uint64_t bytes_of_layer(const struct bundle_geometry *geometry)
+{
+	return (uint64_t)bundle_positions(geometry) * geometry->stride;
+}
+
 static int check_options(const struct bundle_geometry *geometry,
 			 const struct bundle_store_options *options, struct error *err)
 {
-	uint64_t layer_bytes = (uint64_t)geometry->slots * geometry->stride;
+	uint64_t layer_bytes = bytes_of_layer(geometry);
 
 	if (geometry->n_layers == 0 || layer_bytes == 0 || geometry->stride % 2 ||
 	    geometry->stride > SOURCE_MAX_LENGTH)
 		return error_set(err, -EINVAL, "no store of %u layers of %u bundles of %u bytes",
 				 geometry->n_layers, geometry->slots, geometry->stride);
+	if (bundle_positions(geometry) < geometry->slots ||
+	    bundle_positions(geometry) - geometry->slots > geometry->slots)
+		return error_set(err, -EINVAL, "no layer has %u bundles of %u neurons",
+				 geometry->positions, geometry->slots);
 	for (uint32_t layer = 0; layer < geometry->n_layers; layer++)
 		if (geometry->offsets[layer] % 2 ||
 		    geometry->offsets[layer] > (uint64_t)INT64_MAX - layer_bytes)
@@ -87,7 +99,7 @@ static uint64_t two_reads_bytes(const struct bundle_geometry *geometry)
 uint64_t bundle_store_default_staging(const struct bundle_geometry *geometry)
 {
 	uint64_t least = two_reads_bytes(geometry);
-	uint64_t bytes = (uint64_t)geometry->slots * geometry->stride + least;
+	uint64_t bytes = bytes_of_layer(geometry) + least;
 
 	if (bytes > DEFAULT_STAGING_BYTES)
 		bytes = least > DEFAULT_STAGING_BYTES ? least : DEFAULT_STAGING_BYTES;
@@ -217,6 +229,19 @@ static int make_cache(struct bundle_store *store, const struct bundle_geometry *
 	return cache_create(&cache_options, &store->context.cache, err);
 }
 
+static int make_places(struct bundle_store *store, const struct bundle_geometry *geometry,
+		       struct error *err)
+{
+	int ret = bundle_places_create(geometry, &store->places, err);
+
+	if (ret < 0 || !store->places.layers)
+		return ret;
+	store->places_bytes = bundle_places_bytes(geometry);
+	store->context.places = store->places.layers;
+	store->context.choice = &store->choice;
+	return place_choice_create(geometry->slots, &store->choice, err);
+}
+
 static int make_requests(struct bundle_store *store, size_t half_bytes, struct error *err)
 {
 	for (size_t i = 0; i < store->n_requests; i++) {
@@ -286,6 +311,7 @@ int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
 	store->n_layers = geometry->n_layers;
 	store->n_requests = layers_in_flight(options);
 	store->context.slots = geometry->slots;
+	store->context.positions = bundle_positions(geometry);
 	store->context.limits = (struct plan_limits){
 		.cost = options->cost,
 		.gap_bytes = options->gap_bytes,
@@ -296,6 +322,8 @@ int bundle_store_open(const char *path, const struct bundle_geometry *geometry,
 		ret = check_staging(store, options, err);
 	if (ret == 0)
 		ret = make_cache(store, geometry, options, err);
+	if (ret == 0)
+		ret = make_places(store, geometry, err);
 	if (ret == 0)
 		ret = make_requests(store, half_bytes, err);
 	if (ret == 0) {
@@ -324,6 +352,8 @@ void bundle_store_close(struct bundle_store *store)
 	for (size_t i = 0; i < store->n_requests; i++)
 		bundle_request_free(&store->requests[i]);
 	cache_destroy(store->context.cache);
+	bundle_places_free(&store->places);
+	place_choice_free(&store->choice);
 	staging_unmap(store->arena, store->arena_bytes);
 	free(store->offsets);
 	free(store);
@@ -368,9 +398,9 @@ int bundle_store_plan_memory(const struct bundle_geometry *geometry,
 	if (ret < 0)
 		return ret;
 	*memory = (struct bundle_store_memory){
-		.requests = layers_in_flight(options) * bundle_request_bytes(geometry->slots),
+		.requests = layers_in_flight(options) * bundle_request_bytes(geometry),
 		.cache = cache.bundles,
-		.tables = cache.tables,
+		.tables = cache.tables + bundle_places_bytes(geometry),
 	};
 	if (source_uses_arena(options->source))
 		memory->staging = arena_bytes(options, half_staging_bytes(geometry, options));
@@ -386,7 +416,7 @@ int bundle_store_plan_memory(const struct bundle_geometry *geometry,
 uint64_t bundle_store_memory(const struct bundle_store *store)
 {
 	return store->arena_bytes + cache_bytes(store->context.cache) +
-	       cache_table_bytes(store->context.cache);
+	       cache_table_bytes(store->context.cache) + store->places_bytes;
 }
 
 static struct bundle_request *active_request(struct bundle_store *store, uint32_t layer)

@@ -18,6 +18,10 @@
  * window ends and the next begins depends on what was cached and on the staging (and, where
  * the cost is refined, on what the device did).
  *
+ * Where bundles have several places, those are read that cost the least together
+ * (model/place_choice.h), if all that a layer lacks has room in half its staging. Else, as
+ * with a prompt, each is read from its primary place: these ascend as slots do.
+ *
  * Bundles found in the cache are pinned from the request until their window is
  * over; those that were read are admitted to the cache when their window is over.
  *
@@ -39,7 +43,14 @@ struct bundle_geometry {
 	uint32_t n_layers;
 	uint32_t slots; /* per layer */
 	uint32_t stride; /* bytes of a bundle, a multiple of 2 */
-	const uint64_t *offsets; /* (n_layers): of slot 0 in the file, even; copied */
+	const uint64_t *offsets; /* (n_layers): of the first bundle in the file, even; copied */
+	/*
+	 * Bundles of a layer on flash, where some are stored more than once, so that one may be
+	 * read together with what is wanted beside it: more than slots, up to twice as many. 0: as
+	 * many as slots, in their order.
+	 */
+	uint32_t positions;
+	const uint32_t *slot_at; /* (n_layers, positions): see model/places.h; copied */
 };
 
 /* More would not help: reads of one layer ahead keep a device busy. */
@@ -90,7 +101,7 @@ struct bundle_store_stats {
 	uint64_t runs; /* of bundles to be read, before collapse */
 	uint64_t run_bundles; /* bundles in these runs: mean run length = run_bundles / runs */
 	uint64_t wait_ns; /* time blocked in bundle_store_next() for data */
-	uint64_t bookkeeping_ns; /* in looking up, planning and admitting, copies included */
+	uint64_t bookkeeping_ns; /* in looking up, choosing, planning and admitting, memcpy included */
 	double predicted_us; /* by the device cost */
 };
 
@@ -121,7 +132,7 @@ const char *bundle_store_cache_policy(const struct bundle_store *store);
 uint64_t bundle_store_cost(const struct bundle_store *store, struct device_cost *cost,
 			   uint64_t *gap_bytes);
 
-/* Bytes of DRAM held for staging and cache, tables of the cache included. */
+/* Bytes of DRAM held for staging and cache, tables of the cache and of places included. */
 uint64_t bundle_store_memory(const struct bundle_store *store);
 
 /* Bytes of DRAM that a store takes, at most. */
@@ -129,7 +140,7 @@ struct bundle_store_memory {
 	uint64_t staging; /* of both layers in flight; 0 for a source of mapped files */
 	uint64_t requests; /* lists of the bundles and reads of these layers */
 	uint64_t cache; /* the bundles in it */
-	uint64_t tables; /* of the cache */
+	uint64_t tables; /* of the cache, and of places */
 	uint64_t opening; /* besides, until the store is open */
 	uint64_t kernel; /* that the kernel keeps for it (see source_kernel_bytes()) */
 };

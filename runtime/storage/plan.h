@@ -5,7 +5,8 @@
  * long reads are split where one I/O may not be larger. Where one sweep from the
  * first wanted slot to the last is no dearer by the device cost, the plan is that
  * sweep: this is how a prompt's layers are read sequentially. A read begins and
- * ends with a wanted slot, whichever way it came about.
+ * ends with a wanted slot, whichever way it came about. Where slots have several
+ * places, positions stand for slots here.
  */
 #ifndef COLINK_STORAGE_PLAN_H
 #define COLINK_STORAGE_PLAN_H

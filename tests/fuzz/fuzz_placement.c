@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Any bytes as a placement file. The checksum would stop nearly every input at
- * the door: an odd first byte says that magic, version, number of neurons and
- * checksum are put right before.
+ * the door: an odd first byte says that magic, version, numbers of neurons and of
+ * positions, and checksum are put right before.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,19 +16,31 @@
 static size_t put_right(uint8_t *bytes, size_t size)
 {
 	struct placement_header header;
+	struct placement_copies copies;
+	size_t head = sizeof(header), per_neuron = 12;
 	uint64_t checksum;
-	size_t per_neuron;
 
-	if (size < sizeof(header) + sizeof(checksum))
+	if (size < sizeof(header) + sizeof(copies) + sizeof(checksum))
 		return size;
 	memcpy(&header, bytes, sizeof(header));
 	memcpy(header.magic, PLACEMENT_MAGIC, sizeof(header.magic));
-	header.version = PLACEMENT_VERSION;
+	header.version = header.version % 2 ? PLACEMENT_VERSION : PLACEMENT_VERSION_COPIES;
 	header.n_layers = 1 + header.n_layers % 4;
-	per_neuron = header.n_layers * (sizeof(uint32_t) + 2 * sizeof(float));
-	header.n_neurons = (uint32_t)((size - sizeof(header) - sizeof(checksum)) / per_neuron);
+	if (header.version == PLACEMENT_VERSION_COPIES) {
+		/* Half as many copies as neurons: 8 bytes for each of these, 8 for each position. */
+		head += sizeof(copies);
+		per_neuron = 20;
+	}
+	header.n_neurons = (uint32_t)((size - head - sizeof(checksum)) /
+				      (header.n_layers * per_neuron)) / 2 * 2;
 	memcpy(bytes, &header, sizeof(header));
-	size = sizeof(header) + header.n_neurons * per_neuron;
+	if (header.version == PLACEMENT_VERSION_COPIES) {
+		copies = (struct placement_copies){
+			.n_positions = header.n_neurons + header.n_neurons / 2,
+		};
+		memcpy(bytes + sizeof(header), &copies, sizeof(copies));
+	}
+	size = head + header.n_layers * header.n_neurons * per_neuron;
 	checksum = XXH3_64bits(bytes, size);
 	memcpy(bytes + size, &checksum, sizeof(checksum));
 	return size + sizeof(checksum);

@@ -10,29 +10,41 @@
 static const char *const words[16] = { "a", "b", "c", "d", "e", "f", "g", "h",
 				       "i", "j", "k", "l", "m", "n", "o", "p" };
 
+static void put_bundles(const struct tiny_model *model, size_t layer, uint16_t *bundle)
+{
+	size_t d = model->config.d_model;
+
+	for (uint32_t i = 0; i < model_positions(&model->config); i++, bundle += 2 * d) {
+		uint32_t slot = model->slot_at ? model->slot_at[i] : i;
+		size_t neuron = layer * model->config.n_ffn + model->neuron[slot];
+
+		memcpy(bundle, model->up + neuron * d, d * sizeof(uint16_t));
+		memcpy(bundle + d, model->down + neuron * d, d * sizeof(uint16_t));
+	}
+}
+
 /* The tensor's bytes, by slot; the caller frees them. */
 static void *tensor_data(const struct tiny_model *model, const struct model_tensor *tensor)
 {
-	size_t d = model->config.d_model, n = model->config.n_ffn, layer = tensor->layer;
+	size_t n = model->config.n_ffn, layer = tensor->layer;
 	char *data = calloc(1, model_tensor_bytes(tensor));
 
 	assert_non_null(data);
 	if (tensor->id == MODEL_HINT_LINK && model->link)
 		memcpy(data, model->link + layer * n, n * sizeof(float));
+	if (tensor->id == MODEL_PLACES)
+		memcpy(data, model->slot_at, model->config.n_positions * sizeof(uint32_t));
+	if (tensor->id == MODEL_BUNDLES)
+		put_bundles(model, layer, (uint16_t *)data);
 	if (tensor->id == MODEL_HINT_FREQUENCY && model->frequency)
 		memcpy(data, model->frequency + layer * n, n * sizeof(float));
 	for (size_t slot = 0; tensor->layer != MODEL_NO_LAYER && slot < n; slot++) {
 		size_t neuron = layer * n + model->neuron[slot];
-		uint16_t *bundle = (uint16_t *)data + slot * 2 * d;
 
-		if (tensor->id == MODEL_HINT_NEURON) {
+		if (tensor->id == MODEL_HINT_NEURON)
 			((uint32_t *)data)[slot] = model->neuron[slot];
-		} else if (tensor->id == MODEL_FFN_UP_BIAS) {
+		else if (tensor->id == MODEL_FFN_UP_BIAS)
 			((float *)data)[slot] = model->up_bias[neuron];
-		} else if (tensor->id == MODEL_BUNDLES) {
-			memcpy(bundle, model->up + neuron * d, d * sizeof(uint16_t));
-			memcpy(bundle + d, model->down + neuron * d, d * sizeof(uint16_t));
-		}
 	}
 	return data;
 }

@@ -20,6 +20,7 @@ struct tiny_model {
 	const uint16_t *down; /* (n_layers, n_ffn, d_model): columns of fc2 */
 	const float *link; /* (n_layers, n_ffn), by slot: hints; NULL: zero */
 	const float *frequency; /* likewise */
+	const uint32_t *slot_at; /* (n_positions), with copies: the same in all layers */
 };
 
 void tiny_model_write(const struct tiny_model *model, const char *path);

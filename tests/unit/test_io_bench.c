@@ -155,7 +155,7 @@ static void engine_reads_what_is_planned(void **state)
 			check_token_against_plan(model, &io_methods[i], token);
 		engines++;
 	}
-	assert_int_equal(engines, 8);
+	assert_int_equal(engines, 9);
 }
 
 /* How many different bundles the tokens want. */
@@ -402,7 +402,8 @@ static void all_methods_take_turns(void **state)
 	assert_int_equal(results.tokens, IO_MODEL_TOKENS);
 	assert_int_equal(results.stride, IO_MODEL_STRIDE);
 	assert_true(results.source[0]);
-	assert_int_equal(results.n, n_io_methods - 3);
+	/* All but those that map, and the last one: no copies were asked for. */
+	assert_int_equal(results.n, n_io_methods - 4);
 	for (size_t i = 0; i < results.n; i++) {
 		assert_string_equal(results.results[i].name, io_methods[3 + i].name);
 		check_result(&results.results[i]);
@@ -490,7 +491,9 @@ static void bad_options(void **state)
 	const struct io_model *model = *state;
 	const struct io_bench_options good = options_of(model);
 	const char *const unknown[] = { "full", "telepathy" };
-	struct io_bench_options bad[] = { good, good, good, good, good, good, good, good };
+	const char *const copies[] = { "full+copies" };
+	struct io_bench_options bad[] = { good, good, good, good, good, good, good, good, good,
+					  good };
 	struct error err;
 
 	assert_ok(io_bench_check(&good, &err), &err);
@@ -503,10 +506,15 @@ static void bad_options(void **state)
 	bad[6].methods = unknown;
 	bad[6].n_methods = 2;
 	bad[7].mmap_tokens = 0;
+	bad[8].copies = 1.5;
+	bad[9].methods = copies;
+	bad[9].n_methods = 1;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(io_bench_check(&bad[i], &err), -EINVAL);
 	io_bench_check(&bad[6], &err);
 	assert_says(&err, "no method 'telepathy'");
+	io_bench_check(&bad[9], &err);
+	assert_says(&err, "'full+copies' needs copies");
 }
 
 int main(void)

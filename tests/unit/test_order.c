@@ -294,7 +294,7 @@ static void strengths_are_conditional_probabilities(void **state)
 	assert_ok(coactivation_count(&activity, NULL, &coactivation, &err), &err);
 	make_order(ORDER_RANDOM, &coactivation, &activity, 1, order);
 	coactivation.frequency[order[4]] = 0;
-	order_strengths(&coactivation, order, strength);
+	order_strengths(&coactivation, order, sizeof(order) / sizeof(order[0]), strength);
 	for (uint32_t slot = 0; slot < 29; slot++) {
 		uint32_t both = 0;
 		uint32_t frequency = coactivation.frequency[order[slot]];

@@ -180,6 +180,59 @@ static void stopped_it_has_an_order(void **state)
 	activity_free(&seen);
 }
 
+/* It begins where it is told to, and what it makes of that is better. */
+static void it_goes_on_from_an_order(void **state)
+{
+	struct activity seen = make_overlapping_activity(1, SEEN);
+	struct order_best_options options = no_cache(2);
+	uint32_t start[NEURONS], order[NEURONS];
+	struct order_best_result result;
+	atomic_bool stop = true;
+
+	(void)state;
+	for (uint32_t i = 0; i < NEURONS; i++)
+		start[i] = NEURONS - 1 - i;
+	options.start = start;
+	search(&seen, &options, NULL, order, &result);
+	assert_float_equal(result.greedy_bundles, cost_of(&seen, start), 1e-6);
+	assert_true(result.best_bundles < result.greedy_bundles * 0.95);
+	options.stop = &stop;
+	search(&seen, &options, NULL, order, &result);
+	assert_memory_equal(order, start, sizeof(start));
+	activity_free(&seen);
+}
+
+/*
+ * Two groups of 8 that often fire together, apart: no neuron would leave its own group, and
+ * all are better off when one group goes to the other.
+ */
+static void groups_move_as_one(void **state)
+{
+	struct activity seen = make_independent_activity(1, NEURONS, 1024, 0);
+	struct order_best_options options = no_cache(1);
+	uint32_t start[NEURONS], order[NEURONS];
+	size_t words = bits_words(NEURONS);
+
+	(void)state;
+	for (uint64_t t = 0; t < 1024; t++)
+		for (uint32_t i = 0; i < 8; i++) {
+			if (t % 4)
+				bits_set(seen.fired + t * words, i);
+			if (t % 4 != 1)
+				bits_set(seen.fired + t * words, NEURONS - 1 - i);
+		}
+	for (uint32_t i = 0; i < NEURONS; i++)
+		start[i] = i;
+	options.start = start;
+	search(&seen, &options, NULL, order, NULL);
+	assert_memory_equal(order, start, sizeof(start));
+	options.effort = 2;
+	search(&seen, &options, NULL, order, NULL);
+	/* One I/O for each token, where half of them had two. */
+	assert_float_equal(cost_of(&seen, order), IO_BUNDLES, 0.01);
+	activity_free(&seen);
+}
+
 static void fewer_tokens_fit_less_memory(void **state)
 {
 	struct activity seen = make_overlapping_activity(1, SEEN);
@@ -291,6 +344,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fewer_tokens_fit_less_memory),
+		cmocka_unit_test(groups_move_as_one),
+		cmocka_unit_test(it_goes_on_from_an_order),
 		cmocka_unit_test(more_effort_costs_less),
 		cmocka_unit_test(never_missed_neurons_are_last),
 		cmocka_unit_test(nothing_is_gained_of_independent_neurons),

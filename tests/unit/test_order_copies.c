@@ -13,8 +13,8 @@
 
 #include "base/bits.h"
 #include "base/random.h"
+#include "model/place_choice.h"
 #include "placement/order_copies.h"
-#include "placement/place_choice.h"
 
 #define NEURONS 400
 #define MAX_SLOTS (2 * NEURONS)
@@ -94,7 +94,7 @@ static void assert_places_are_apart(const uint32_t *slot_to_neuron, uint32_t n_s
 	assert_ok(places_create(slot_to_neuron, n_slots, NEURONS, &places, &err), &err);
 	for (uint32_t i = 0; i < NEURONS; i++)
 		for (uint32_t k = places.first[i] + 1; k < places.first[i + 1]; k++)
-			assert_true(places.slots[k] - places.slots[k - 1] - 1 > IO_BUNDLES);
+			assert_true(places.positions[k] - places.positions[k - 1] - 1 > IO_BUNDLES);
 	places_free(&places);
 }
 
@@ -293,9 +293,24 @@ static void stopped_it_has_the_order(void **state)
 	activity_free(&seen);
 }
 
+/* Slots by where their neurons are in the order without copies; the last one where there is none. */
+static void copies_by_slot(void **state)
+{
+	static const uint32_t order[] = { 2, 0, 3, 1 };
+	static const uint32_t with_copies[] = { 2, 3, 0, 3, 2, 1, PLACES_NO_NEURON };
+	static const uint32_t expected[] = { 0, 2, 1, 2, 0, 3, 3 };
+	uint32_t slot_at[7];
+	struct error err;
+
+	(void)state;
+	assert_ok(order_copies_slots(order, 4, with_copies, 7, slot_at, &err), &err);
+	assert_memory_equal(slot_at, expected, sizeof(expected));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(copies_by_slot),
 		cmocka_unit_test(little_is_gained_of_independent_neurons),
 		cmocka_unit_test(stopped_it_has_the_order),
 		cmocka_unit_test(there_may_be_as_many_as_neurons),

@@ -15,7 +15,7 @@
 #include "base/median.h"
 #include "base/random.h"
 #include "bench/order_replay.h"
-#include "placement/place_choice.h"
+#include "model/place_choice.h"
 #include "storage/cache.h"
 #include "storage/plan.h"
 

@@ -11,7 +11,7 @@
 
 #include "base/bits.h"
 #include "base/random.h"
-#include "placement/place_choice.h"
+#include "model/place_choice.h"
 
 #define MAX_SLOTS 400
 #define MAX_WORDS ((MAX_SLOTS + 63) / 64)
@@ -80,7 +80,7 @@ static double least_cost(const struct layer *layer, const uint64_t *wanted, uint
 	if (neuron == layer->n_neurons)
 		return cost_of(layer, slots, io);
 	for (uint32_t i = layer->places.first[neuron]; i < layer->places.first[neuron + 1]; i++) {
-		uint32_t slot = layer->places.slots[i];
+		uint32_t slot = layer->places.positions[i];
 		double cost;
 
 		bits_set(slots, slot);
@@ -158,7 +158,7 @@ static void better_than_no_choice(void **state)
 		memset(slots, 0, sizeof(slots));
 		for (uint32_t i = 0; i < 200; i++)
 			if (bits_test(wanted, i))
-				bits_set(slots, layer.places.slots[layer.places.first[i]]);
+				bits_set(slots, layer.places.positions[layer.places.first[i]]);
 		first += cost_of(&layer, slots, 16.1);
 		places_free(&layer.places);
 	}

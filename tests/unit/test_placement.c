@@ -145,7 +145,7 @@ static void assert_is_made_of_its_parts(enum order_method placed)
 		}
 		make_order(placed, &coactivation, &seen, 0, order);
 		assert_memory_equal(order, placement->layers[l].slot_to_neuron, sizeof(order));
-		order_strengths(&coactivation, order, strength);
+		order_strengths(&coactivation, order, 200, strength);
 		assert_memory_equal(strength, placement->layers[l].strength, sizeof(strength));
 		for (int slot = 0; slot < 200; slot++)
 			assert_true(placement->layers[l].frequency[slot] ==
@@ -432,7 +432,7 @@ static void made_up_files_are_refused(void **state)
 		const char *part;
 	} changes[] = {
 		{ 0, 0, "not a placement" },
-		{ 8, 2, "version 2" },
+		{ 8, 3, "version 3" },
 		{ 12, ORDER_METHODS, "by method 5" },
 		{ 16, 0, "no placement has 0 layers" },
 		{ 16, 1, "bytes, but 1 layers" },
