@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# make            build/colink
+# make            build/colink, and the library: build/libcolink.a, .so.0, colink.pc
+# make examples   programs that use the library, in build/examples
+# make install    program and library to DESTDIR/PREFIX (/usr/local); make uninstall
 # make demo       link the demo model, generate text from flash, show what placement saves
 # make check      build and run every test (SANITIZE=1: under ASan and UBSan, in build/sanitize)
 # make fuzz       build the fuzzers and run each for FUZZ_SECONDS (60)
@@ -12,6 +14,8 @@
 # make bench-fio       the engine beside fio, with the same reads: SHAPE, DIR as for bench-io
 # make bench-links     what following links is worth beside a page cache, by simulation
 # make bench-run-lengths  what synthetic activations are calibrated by
+# make bench-gather    rows of a mapped file by libcolink's example, with and without prefetch;
+#                      DIR=... where its file of 2 GiB is made (build/bench)
 # make bench-half      a model of 3.5 GB in memory for half of it, against what maps it (root);
 #                      DIR=... where the model is made (build/bench)
 # make bench-io        what a token's bundles cost, by each method: SHAPE=opt-1.3b, or demo;
@@ -54,13 +58,13 @@ CC = gcc
 AR = $(shell $(CC) -print-prog-name=ar)
 WARNINGS = -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wold-style-definition \
 	-Wpointer-arith -Wshadow -Wvla -Wwrite-strings -Wundef
-CPPFLAGS = -Iruntime -I$(BUILD)/bpf -Ibpf -Iinclude/uapi
+CPPFLAGS = -Iruntime -I$(BUILD)/bpf -Ibpf -Iinclude -Iinclude/uapi
 CFLAGS = -std=gnu11 $(WARNINGS) $(OPTIMIZE) -pthread -MMD -MP
 LDFLAGS = -pthread
 LDLIBS = -lbpf -ljansson -lpcre2-8 -lpng -luring -lxxhash -lzip -llapacke -llapack -lblas -lm
 
 # Everything below cli/, in the order in which rooms may depend on each other.
-runtime_rooms = base model placement kernel storage infer synth bench
+runtime_rooms = base model placement kernel library storage infer synth bench
 runtime_sources := $(sort $(foreach room,$(runtime_rooms),$(wildcard runtime/$(room)/*.c)))
 runtime_objects := $(runtime_sources:%.c=$(BUILD)/%.o)
 cli_objects := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard runtime/cli/*.c)))
@@ -72,7 +76,7 @@ vm_scripts := $(sort $(wildcard tests/vm/test_*.sh))
 test_helpers := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/helpers/*.c)))
 fuzzers := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
-all: $(BUILD)/colink
+all: $(BUILD)/colink library
 
 # What the compiler makes code for. On a bare machine there is no compiler yet: this one.
 this_machine := $(shell uname -m)
@@ -185,6 +189,87 @@ $(BUILD)/tests/unit/test_session: TEST_LDFLAGS = -Wl,--wrap=ffn_window \
 $(BUILD)/tests/unit/test_source_waits: TEST_LDFLAGS = -Wl,--wrap=io_uring_submit \
 	-Wl,--wrap=io_uring_submit_and_wait -Wl,--wrap=io_uring_submit_and_get_events
 
+# What libcolink calls fails; and the module is one that the test plays.
+$(BUILD)/tests/unit/test_prefetcher_faults: TEST_LDFLAGS = $(foreach call,malloc calloc \
+	posix_fadvise pread io_uring_queue_init io_uring_submit,-Wl,--wrap=$(call))
+$(BUILD)/tests/unit/test_prefetcher_module: TEST_LDFLAGS = $(foreach call,open register \
+	prefetch,-Wl,--wrap=kernel_device_$(call))
+
+# libcolink: what it takes of the runtime, compiled once more, for a shared library. Its
+# symbols are hidden, but for those of include/colink, so that it gets into nobody's way.
+library_sources := runtime/base/error.c runtime/kernel/kernel_device.c \
+	$(sort $(wildcard runtime/library/*.c))
+library_objects := $(library_sources:%.c=$(BUILD)/library/%.o)
+library_version = 0.1
+OBJCOPY = $(shell $(CC) -print-prog-name=objcopy)
+
+library: $(addprefix $(BUILD)/,libcolink.a libcolink.so colink.pc)
+
+$(BUILD)/library/%.o: CFLAGS += -fPIC -fvisibility=hidden
+$(BUILD)/library/%.o: %.c | $(BUILD)/packages.stamp
+	@mkdir -p $(@D)
+	$(call quiet,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+# One object, in which what is hidden becomes local: archives know no other way.
+$(BUILD)/library/libcolink.o: $(library_objects)
+	$(call quiet,LD,$@)$(CC) -r -nostdlib $^ -o $@ && $(OBJCOPY) --localize-hidden $@
+
+$(BUILD)/libcolink.a: $(BUILD)/library/libcolink.o
+	@rm -f $@
+	$(call quiet,AR,$@)$(AR) rcs $@ $^
+
+$(BUILD)/libcolink.so.0: $(library_objects) runtime/library/libcolink.map
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libcolink.so.0 \
+		-Wl,--version-script=runtime/library/libcolink.map $(library_objects) -luring -o $@
+
+$(BUILD)/libcolink.so: $(BUILD)/libcolink.so.0
+	$(call quiet,LN,$@)ln -sf libcolink.so.0 $@
+
+examples := $(patsubst Documentation/examples/%.c,$(BUILD)/examples/%, \
+	$(sort $(wildcard Documentation/examples/*.c)))
+examples: $(examples)
+$(BUILD)/examples/%: Documentation/examples/%.c $(BUILD)/libcolink.a
+	@mkdir -p $(@D)
+	$(call quiet,LD,$@)$(CC) $(CFLAGS) -Iinclude $< $(BUILD)/libcolink.a -luring -o $@
+
+# Where it is installed is in it.
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+$(BUILD)/colink.pc: runtime/library/colink.pc.in always
+	@mkdir -p $(@D)
+	@sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@LIBDIR@,$(LIBDIR),' \
+		-e 's,@INCLUDEDIR@,$(INCLUDEDIR),' -e 's,@VERSION@,$(library_version),' $< >$@
+
+always:
+
+library_functions = colink_prefetcher_backend colink_prefetcher_close colink_prefetcher_describe \
+	colink_prefetcher_error colink_prefetcher_open
+to = $(DESTDIR)$(1)
+install: all
+	install -d $(foreach dir,$(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR)/colink $(MANDIR)/man3, \
+		$(call to,$(dir)))
+	install -m 755 $(BUILD)/colink $(call to,$(BINDIR))
+	install -m 644 $(BUILD)/libcolink.a $(BUILD)/libcolink.so.0 $(call to,$(LIBDIR))
+	ln -sf libcolink.so.0 $(call to,$(LIBDIR))/libcolink.so
+	install -m 644 $(BUILD)/colink.pc $(call to,$(LIBDIR))/pkgconfig
+	install -m 644 include/colink/prefetch.h $(call to,$(INCLUDEDIR))/colink
+	install -m 644 Documentation/man/colink_prefetch.3 $(call to,$(MANDIR))/man3
+	for name in $(library_functions); do \
+		ln -sf colink_prefetch.3 $(call to,$(MANDIR))/man3/$$name.3; \
+	done
+
+# Folders that others may use stay.
+uninstall:
+	rm -f $(call to,$(BINDIR))/colink $(call to,$(LIBDIR))/libcolink.a \
+		$(call to,$(LIBDIR))/libcolink.so.0 $(call to,$(LIBDIR))/libcolink.so \
+		$(call to,$(LIBDIR))/pkgconfig/colink.pc \
+		$(call to,$(INCLUDEDIR))/colink/prefetch.h \
+		$(foreach name,colink_prefetch $(library_functions),$(call to,$(MANDIR))/man3/$(name).3)
+	-rmdir $(call to,$(INCLUDEDIR))/colink
+
 # Linked once; several tests and the demo read it.
 demo_model = tests/data/demo-model
 demo_texts = $(sort $(wildcard $(demo_model)/corpus/*.txt))
@@ -236,6 +321,9 @@ bench-io-sizes: all
 bench-place: all $(if $(filter demo,$(SHAPE)),$(BUILD)/demo/corpus.trace $(BUILD)/demo/heldout.trace)
 	tests/bench/place $(BUILD) $(SHAPE) $(DIR)
 
+bench-gather: examples
+	tests/bench/gather $(BUILD) $(DIR)
+
 bench-half: all
 	tests/bench/half $(BUILD) $(DIR)
 
@@ -285,11 +373,12 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all bench-cache bench-device bench-fio bench-half bench-io bench-io-sizes bench-links \
-	bench-place bench-placement-gap bench-placing bench-prefetch bench-run-lengths bpf check \
-	clean demo fuzz lint modules vmtest
+.PHONY: all always bench-cache bench-device bench-fio bench-gather bench-half bench-io \
+	bench-io-sizes bench-links bench-place bench-placement-gap bench-placing \
+	bench-prefetch bench-run-lengths bpf check clean demo examples fuzz install library \
+	lint modules uninstall vmtest
 .SECONDARY:
 
--include $(patsubst %.o,%.d,$(runtime_objects) $(cli_objects) $(test_helpers))
--include $(addsuffix .d,$(unit_programs) $(integration_programs) $(simulations) \
+-include $(patsubst %.o,%.d,$(runtime_objects) $(library_objects) $(cli_objects) $(test_helpers))
+-include $(addsuffix .d,$(examples) $(unit_programs) $(integration_programs) $(simulations) \
 	$(addprefix $(BUILD)/tests/bench/,path_search placement_gap))

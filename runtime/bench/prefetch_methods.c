@@ -199,6 +199,24 @@ static int ask_module_only(struct prefetch_tools *tools, const struct extent *ex
 	return call_module(tools, extents, n, 0, err);
 }
 
+static int ask_library(struct prefetch_tools *tools, const struct extent *extents, size_t n,
+		       struct error *err)
+{
+	struct colink_range *ranges = malloc(n * sizeof(*ranges));
+	int ret;
+
+	if (!ranges)
+		return error_no_memory(err, "extents");
+	for (size_t i = 0; i < n; i++)
+		ranges[i] = (struct colink_range){ extents[i].offset, extents[i].bytes };
+	ret = colink_prefetch(tools->library, ranges, n, 0, NULL);
+	if (ret < 0)
+		error_set(err, ret, "%s: libcolink: %s", tools->file->path,
+			  colink_prefetcher_error(tools->library));
+	free(ranges);
+	return ret;
+}
+
 const struct prefetch_method prefetch_methods[] = {
 	{ "fault", always, ask_nothing },
 	{ "readahead", always, ask_readahead },
@@ -208,6 +226,7 @@ const struct prefetch_method prefetch_methods[] = {
 	{ "uring-read", with_ring, ask_ring_read },
 	{ "colink", with_module, ask_module },
 	{ "colink-async", with_module, ask_module_only },
+	{ "libcolink", always, ask_library },
 };
 
 const size_t n_prefetch_methods = sizeof(prefetch_methods) / sizeof(prefetch_methods[0]);
@@ -229,13 +248,35 @@ static int open_module(struct prefetch_tools *tools, struct error *err)
 	return ret;
 }
 
+static int open_library(struct prefetch_tools *tools, struct error *err)
+{
+	char message[ERROR_MESSAGE_SIZE];
+	const struct colink_prefetcher_options options = {
+		.size = sizeof(options),
+		.backend = COLINK_BACKEND_FADVISE,
+		.gap_bytes = tools->gap_bytes ? tools->gap_bytes : COLINK_GAP_NONE,
+		.message = message,
+		.message_size = sizeof(message),
+	};
+	int ret = colink_prefetcher_open(tools->file->fd, &options, &tools->library);
+
+	return ret < 0 ? error_set(err, ret, "%s: %s", tools->file->path, message) : 0;
+}
+
 int prefetch_tools_open(struct prefetch_tools *tools, const struct extent_file *file,
 			uint64_t gap_bytes, struct error *missing, struct error *err)
 {
+	int ret;
+
 	*tools = (struct prefetch_tools){ .file = file, .gap_bytes = gap_bytes, .device = -1 };
+	ret = open_library(tools, err);
+	if (ret < 0)
+		return ret;
 	tools->buffers = malloc(RING_ENTRIES * PREFETCH_MAX_EXTENT);
-	if (!tools->buffers)
+	if (!tools->buffers) {
+		colink_prefetcher_close(tools->library);
 		return error_no_memory(err, "buffers");
+	}
 	tools->has_ring = io_uring_queue_init(RING_ENTRIES, &tools->ring, 0) == 0;
 	if (open_module(tools, missing) == 0)
 		missing->message[0] = '\0';
@@ -248,5 +289,6 @@ void prefetch_tools_close(struct prefetch_tools *tools)
 		close(tools->device);
 	if (tools->has_ring)
 		io_uring_queue_exit(&tools->ring);
+	colink_prefetcher_close(tools->library);
 	free(tools->buffers);
 }

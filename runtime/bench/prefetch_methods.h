@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The ways in which a program can have many extents of a file brought into the page
- * cache: Linux's own, and the module's.
+ * cache: Linux's own, the module's, and libcolink's where the module is not loaded.
  */
 #ifndef COLINK_BENCH_PREFETCH_METHODS_H
 #define COLINK_BENCH_PREFETCH_METHODS_H
@@ -9,6 +9,8 @@
 #include <liburing.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include <colink/prefetch.h>
 
 #include "base/error.h"
 #include "bench/extent_file.h"
@@ -19,12 +21,13 @@
 /* What they work with, opened once. */
 struct prefetch_tools {
 	const struct extent_file *file;
-	uint64_t gap_bytes; /* gaps up to this are collapsed by the module */
+	uint64_t gap_bytes; /* gaps up to this are collapsed by the module and by libcolink */
 	int device; /* the module's, or -1 */
 	uint32_t region;
 	struct io_uring ring;
 	bool has_ring;
 	uint8_t *buffers; /* what io_uring reads into */
+	struct colink_prefetcher *library; /* by posix_fadvise */
 };
 
 struct prefetch_method {

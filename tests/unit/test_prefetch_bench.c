@@ -61,7 +61,8 @@ static int times(const struct prefetch_results *results, const struct extent_cas
 
 static void every_method_in_every_case(void **state)
 {
-	static const char *const always[] = { "fault", "readahead", "fadvise", "madvise" };
+	static const char *const always[] = { "fault", "readahead", "fadvise", "madvise",
+					      "libcolink" };
 	const struct prefetch_bench_options options = small_options(*state);
 	struct watcher watcher = make_watcher();
 	const struct folder *folder = *state;
@@ -72,7 +73,7 @@ static void every_method_in_every_case(void **state)
 	need_disk(folder->path);
 	assert_ok(prefetch_bench(&options, &results, &watcher.progress, &err), &err);
 	for (size_t i = 0; i < CASES; i++) {
-		for (size_t method = 0; method < 4; method++)
+		for (size_t method = 0; method < 5; method++)
 			assert_int_equal(times(&results, &cases[i], always[method]), 1);
 		for (size_t method = 0; method < n_prefetch_methods; method++)
 			assert_in_range(times(&results, &cases[i], prefetch_methods[method].name),
