@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What libcolink asks the module for, and how it takes the answers: of a module that the test
- * plays (kernel_device_* are wrapped, see the Makefile). The real one is in
- * tests/selftests/colink/libcolink.sh.
+ * plays (open() and ioctl() are wrapped, see the Makefile), which brings nothing in, however
+ * much is asked for. The real one is in tests/selftests/colink/libcolink.sh.
  */
 #define _GNU_SOURCE
 #include "helpers/folder_test.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <colink/prefetch.h>
@@ -25,47 +27,48 @@ static struct {
 	struct colink_extent first[MAX_CALLS], last[MAX_CALLS];
 	uint64_t bytes[MAX_CALLS];
 	struct colink_result result; /* of every call */
-	int register_error, call_error;
+	int register_error, call_error; /* errno */
 } module;
 
-int __wrap_kernel_device_open(int *device, struct error *err);
-int __wrap_kernel_device_register(int device, int fd, const char *path,
-				  const struct colink_layer *layers, uint32_t n_layers,
-				  uint64_t gap_bytes, uint32_t *region, struct error *err);
-int __wrap_kernel_device_prefetch(int device, const char *path, struct colink_prefetch *args,
-				  struct error *err);
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
 
-int __wrap_kernel_device_open(int *device, struct error *err)
+int __wrap_open(const char *path, int flags, ...)
 {
-	(void)err;
-	*device = open("/dev/null", O_RDWR | O_CLOEXEC);
-	assert_true(*device >= 0);
-	return 0;
+	mode_t mode = 0;
+	va_list args;
+
+	va_start(args, flags);
+	if (flags & (O_CREAT | O_TMPFILE))
+		mode = va_arg(args, mode_t);
+	va_end(args);
+	if (!strcmp(path, KERNEL_DEVICE_PATH))
+		path = "/dev/null";
+	return __real_open(path, flags, mode);
 }
 
-int __wrap_kernel_device_register(int device, int fd, const char *path,
-				  const struct colink_layer *layers, uint32_t n_layers,
-				  uint64_t gap_bytes, uint32_t *region, struct error *err)
+static int fails_with(int error)
 {
-	(void)device;
-	(void)fd;
-	(void)layers;
-	(void)gap_bytes;
-	assert_int_equal(n_layers, 0);
-	*region = REGION;
-	if (module.register_error)
-		return error_set(err, module.register_error, "%s: is not taken", path);
-	return 0;
+	errno = error;
+	return error ? -1 : 0;
 }
 
-int __wrap_kernel_device_prefetch(int device, const char *path, struct colink_prefetch *args,
-				  struct error *err)
+static int register_file(const struct colink_register *args)
+{
+	assert_int_equal(args->size, sizeof(*args));
+	assert_int_equal(args->n_layers, 0);
+	return module.register_error ? fails_with(module.register_error) : REGION;
+}
+
+static int take_call(struct colink_prefetch *args)
 {
 	const struct colink_extent *extents = (const void *)(uintptr_t)args->extents;
 	size_t call = module.n_calls++;
 
-	(void)device;
 	assert_true(call < MAX_CALLS);
+	assert_int_equal(args->size, sizeof(*args));
 	module.calls[call] = *args;
 	module.first[call] = extents[0];
 	module.last[call] = extents[args->n_extents - 1];
@@ -76,9 +79,22 @@ int __wrap_kernel_device_prefetch(int device, const char *path, struct colink_pr
 		module.bytes[call] += extents[i].count;
 	}
 	args->result = module.result;
-	if (module.call_error)
-		return error_set(err, module.call_error, "%s: cannot prefetch", path);
-	return 0;
+	return fails_with(module.call_error);
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	void *argument;
+	va_list args;
+
+	va_start(args, request);
+	argument = va_arg(args, void *);
+	va_end(args);
+	if (request == COLINK_REGISTER)
+		return register_file(argument);
+	if (request == COLINK_PREFETCH)
+		return take_call(argument);
+	return __real_ioctl(fd, request, argument);
 }
 
 static uint64_t page_bytes(void)
@@ -203,9 +219,9 @@ static void quotas_and_errors(void **state)
 	assert_int_equal(colink_prefetch(prefetcher, &range, 1, 0, &counts), -EDQUOT);
 	assert_non_null(strstr(colink_prefetcher_error(prefetcher), "refused 1 of 1"));
 	assert_int_equal(counts.ios, 3);
-	module.call_error = -EINTR;
+	module.call_error = EINTR;
 	assert_int_equal(colink_prefetch(prefetcher, &range, 1, 0, &counts), -EINTR);
-	assert_non_null(strstr(colink_prefetcher_error(prefetcher), "cannot prefetch"));
+	assert_non_null(strstr(colink_prefetcher_error(prefetcher), "the module cannot prefetch"));
 	colink_prefetcher_close(prefetcher);
 	close(fd);
 }
@@ -218,7 +234,7 @@ static void a_file_that_the_module_does_not_take(void **state)
 	int fd = make_file(*state, 1);
 	size_t n_open = count_entries("/proc/self/fd");
 
-	module.register_error = -EOPNOTSUPP;
+	module.register_error = EOPNOTSUPP;
 	assert_int_equal(colink_prefetcher_open(fd, NULL, &prefetcher), 0);
 	assert_int_equal(colink_prefetcher_backend(prefetcher), COLINK_BACKEND_FADVISE);
 	assert_non_null(strstr(colink_prefetcher_describe(prefetcher), "not the module: file "
