@@ -18,6 +18,7 @@
 #include "bench/extent_file.h"
 #include "bench/io_inputs.h"
 #include "bench/io_method.h"
+#include "placement/order_best.h"
 #include "storage/read_ahead.h"
 #include "storage/source.h"
 
@@ -314,6 +315,9 @@ int io_bench_check(const struct io_bench_options *options, struct error *err)
 	if (!(options->copies >= 0 && options->copies <= 1))
 		return error_set(err, -EINVAL, "copies of a share of %g of the bundles: has to be "
 				 "from 0 to 1", options->copies);
+	if (options->effort >= ORDER_BEST_EFFORTS)
+		return error_set(err, -EINVAL, "an effort of %u: has to be from 0 to %d",
+				 options->effort, ORDER_BEST_EFFORTS - 1);
 	if (!options->queue_depth || options->queue_depth > SOURCE_MAX_QUEUE_DEPTH)
 		return error_set(err, -EINVAL, "a queue depth of %u: has to be from 1 to %d",
 				 options->queue_depth, SOURCE_MAX_QUEUE_DEPTH);

@@ -25,6 +25,7 @@ struct io_bench_options {
 	const char *trace; /* of the same model */
 	uint32_t tokens; /* to replay, at most */
 	uint32_t bundle_bytes; /* for io_inputs_shrink(); 0: as they are */
+	uint32_t effort; /* of the search for the order best */
 	double copies; /* share of the bundles, for full+copies; 0: not measured */
 	uint32_t mmap_tokens; /* of these, the first ones, by methods that map the file */
 

@@ -227,7 +227,7 @@ static struct order_best_options best_options(const struct io_inputs *inputs,
 	return (struct order_best_options){
 		.io_bundles = order_replay_io_bundles(&replay),
 		.cache_ratio = options->cache_ratio,
-		.effort = ORDER_BEST_DEFAULT_EFFORT,
+		.effort = options->effort,
 		.memory = ORDER_BEST_DEFAULT_MEMORY,
 	};
 }

@@ -50,6 +50,7 @@ struct io_inputs_options {
 	struct device_cost cost;
 	double cache_ratio;
 	uint32_t bundle_bytes; /* 0: the model's */
+	uint32_t effort; /* of the search, as in struct order_best_options */
 	double copies; /* share of the bundles that are stored again, 0 to 1 */
 	struct progress *progress; /* or NULL */
 };

@@ -10,6 +10,7 @@
 #include "bench/io_bench.h"
 #include "cli/cli.h"
 #include "cli/sample_fields.h"
+#include "placement/order_best.h"
 
 static const struct sample_field fields[] = {
 	{ "reads_per_token", offsetof(struct io_sample, reads) },
@@ -202,6 +203,7 @@ static int measure(const struct io_bench_options *options, struct io_results *re
 		.cost = options->cost,
 		.cache_ratio = options->cache_ratio,
 		.bundle_bytes = options->bundle_bytes,
+		.effort = options->effort,
 		.copies = options->copies,
 		.progress = &bar.progress,
 	}, &inputs, err);
@@ -260,7 +262,7 @@ int bench_io(const struct command *command, int argc, char **argv)
 	bool json = false;
 	struct io_bench_options options = {
 		.tokens = 128, .mmap_tokens = 16, .repeats = 5, .cache_ratio = 0.05, .cost = DEVICE_COST_UFS4,
-		.queue_depth = 256, .seed = 1, .groups = MEMORY_CONTROLLER_SOURCES,
+		.queue_depth = 256, .seed = 1, .effort = ORDER_BEST_DEFAULT_EFFORT, .groups = MEMORY_CONTROLLER_SOURCES,
 	};
 	const struct option_spec specs[] = {
 		{ "trace", 0, OPTION_STRING, &options.trace,
@@ -271,6 +273,8 @@ int bench_io(const struct command *command, int argc, char **argv)
 		  "N: of these, by methods that map the file (16)" },
 		{ "bundle-bytes", 0, OPTION_U32, &options.bundle_bytes,
 		  "N: read only so much of each bundle (all)" },
+		{ "effort", 0, OPTION_U32, &options.effort,
+		  "N: of the search for the order of full, 0 to 3 (2)" },
 		{ "copies", 0, OPTION_REAL, &options.copies,
 		  "R: measure full+copies too, with this share of the bundles stored again; the "
 		  "model has to have as many (0)" },

@@ -493,7 +493,7 @@ static void bad_options(void **state)
 	const char *const unknown[] = { "full", "telepathy" };
 	const char *const copies[] = { "full+copies" };
 	struct io_bench_options bad[] = { good, good, good, good, good, good, good, good, good,
-					  good };
+					  good, good };
 	struct error err;
 
 	assert_ok(io_bench_check(&good, &err), &err);
@@ -509,6 +509,7 @@ static void bad_options(void **state)
 	bad[8].copies = 1.5;
 	bad[9].methods = copies;
 	bad[9].n_methods = 1;
+	bad[10].effort = 4;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(io_bench_check(&bad[i], &err), -EINVAL);
 	io_bench_check(&bad[6], &err);
