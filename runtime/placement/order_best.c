@@ -31,11 +31,11 @@
 /* First a part of the tokens is asked, and the rest only of places that may be better. */
 #define PROBE_PART 8
 /* The search ends with a sweep that gains less than this part of the cost. */
-#define LEAST_GAIN 1000
+#define LEAST_GAIN 3000
 
 struct effort {
 	uint32_t friends; /* of each neuron: places beside these are tried */
-	uint32_t longest; /* segment, in neurons; or twice as far as a gap reaches, if that is more */
+	uint32_t longest; /* segment, in neurons; or what groups there are, if that is more */
 	uint32_t sweeps; /* at most */
 	uint64_t tokens; /* at most */
 };
@@ -48,8 +48,9 @@ static const struct effort efforts[ORDER_BEST_EFFORTS] = {
 };
 /* The first effort that moves whole groups: longer segments find what single neurons cannot. */
 #define GROUPS_EFFORT 2
-/* More than twice the most slots that a gap of 16 KiB has of bundles of 1 KiB gains nothing. */
-#define MOST_LONGEST 32
+/* Groups are of up to three times as many as a gap reaches over, and so many. */
+#define GROUP_REACHES 3
+#define MOST_GROUP 48
 
 struct proposal {
 	struct arrangement_move move;
@@ -167,7 +168,7 @@ static void try_friends(const struct search *search, uint32_t neuron,
 	}
 }
 
-/* Of the long segments, these are enough: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32. */
+/* Of the long segments, these are enough: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48. */
 static bool is_tried_length(uint32_t n_slots)
 {
 	uint32_t odd = n_slots >> __builtin_ctz(n_slots);
@@ -361,7 +362,7 @@ int order_best_sample(const struct activity *missed, const struct order_best_opt
 static uint32_t longest_segment(uint32_t effort, uint32_t reach)
 {
 	uint32_t longest = efforts[effort].longest;
-	uint32_t group = 2 * reach < MOST_LONGEST ? 2 * reach : MOST_LONGEST;
+	uint32_t group = GROUP_REACHES * reach < MOST_GROUP ? GROUP_REACHES * reach : MOST_GROUP;
 
 	return effort >= GROUPS_EFFORT && group > longest ? group : longest;
 }

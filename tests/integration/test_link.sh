@@ -24,7 +24,7 @@ check 'info knows placement and predictor' holds '
 # The steps one by one, on other numbers of threads, against the file that link made in one go.
 check 'import' quietly import "$model" -o "$work/model.gguf"
 check 'trace' quietly trace "$work/model.gguf" "${texts[@]}" --inputs --threads 1 -o "$work/trace"
-check 'place' quietly place "$work/trace" --threads 1 -o "$work/placement"
+check 'place' quietly place "$work/trace" --threads 3 -o "$work/placement"
 check 'train' \
 	quietly train "$work/model.gguf" --trace "$work/trace" --threads 1 -o "$work/predictor"
 check 'pack' quietly pack "$work/model.gguf" --placement "$work/placement" \
