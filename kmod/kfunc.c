@@ -294,6 +294,9 @@ __bpf_kfunc int bpf_colink_read_only(u32 region, struct readahead_control *ractl
 		ra->start = first;
 		ra->size = min(pages, ra->ra_pages);
 		ra->async_size = 0;
+		/* The region holds its file, and so the inode: it is there. */
+		trace_colink_fault(colink_region_find(NULL, region)->file->f_mapping->host, first,
+				   ra->size);
 		error = 0;
 	}
 	rcu_read_unlock();
