@@ -26,6 +26,7 @@
 # make bench-placement-gap  how far placement is from the best there is (half an hour)
 # make bench-placing   how long counting pairs of neurons and linking them take, for all layers
 #                      of three shapes (some minutes)
+# make bench-strangers programs that know nothing, and colink load, in a virtual machine
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
@@ -329,6 +330,10 @@ bench-half: all
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
+bench-strangers: all $(BUILD)/tests/bench/replay_log $(BUILD)/tests/bench/wide_model \
+		$(BUILD)/demo/heldout.trace
+	tests/bench/strangers $(BUILD)
+
 simulations := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/bench/placement_gap.c \
 	tests/bench/path_search.c,$(sort $(wildcard tests/bench/*.c))))
 $(simulations): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libruntime.a
@@ -358,7 +363,7 @@ bench-placing: $(BUILD)/tests/bench/count_and_link
 
 # Documentation/commands/load.rst: the tokens are the first of text that placing did not see.
 bench-links: $(BUILD)/tests/bench/simulate_links $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace
-	$< $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace 200
+	$< $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace 400
 
 $(BUILD)/demo/heldout.trace: $(BUILD)/demo/linked.gguf $(demo_model)/heldout.txt | $(BUILD)/colink
 	$(BUILD)/colink trace $< -o $@ --text $(demo_model)/heldout.txt
@@ -374,7 +379,7 @@ clean:
 
 .PHONY: all always bench-cache bench-device bench-fio bench-gather bench-half bench-io \
 	bench-io-sizes bench-links bench-place bench-placement-gap bench-placing \
-	bench-prefetch bench-run-lengths bpf check clean demo examples fuzz install library \
+	bench-prefetch bench-run-lengths bench-strangers bpf check clean demo examples fuzz install library \
 	lint modules uninstall vmtest
 .SECONDARY:
 

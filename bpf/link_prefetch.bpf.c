@@ -15,7 +15,9 @@
  *
  * A fault would read the 128 KiB around its page, most of which is not wanted: unless the
  * policy lets it, it reads what the module would have been asked for instead, by itself, so
- * that one I/O brings it and no worker has to wake up. What is longer than the kernel reads
+ * that one I/O brings it and no worker has to wake up. While there is room for it, it goes on
+ * over slots that fire often, however weak their links are: they will be wanted by themselves
+ * before long. There is room until a fault misses what had been here and was pushed out. What is longer than the kernel reads
  * around at a time is left to the module.
  *
  * Seen are reads that go through filemap_read() (read, pread, io_uring; not splice) and
@@ -34,6 +36,9 @@
 /* Halvings of the largest number of layers, 4096, down to one. */
 #define SEARCH_STEPS 12
 
+/* How long there is no room after a page was missed that had been here. */
+#define SHORT_OF_ROOM_NS 10000000000ULL
+
 #define ENOENT 2
 #define EAGAIN 11
 
@@ -41,6 +46,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 extern int bpf_colink_prefetch(__u32 region, __u32 layer, __u64 first, __u64 count) __ksym;
 extern int bpf_colink_fault_reads(__u32 region, struct vm_fault *fault) __ksym;
+extern int bpf_colink_fault_returns(__u32 region, struct vm_fault *fault) __ksym;
 extern int bpf_colink_read_only(__u32 region, struct readahead_control *ractl,
 				struct file_ra_state *ra, __u64 first, __u32 pages) __ksym;
 
@@ -175,7 +181,15 @@ struct walk {
 	__u32 followed;
 	__u64 product;
 	__u64 threshold;
+	__u64 frequency;
 };
+
+static bool is_frequent(__u32 index, __u64 frequency)
+{
+	struct link_hint *hint = bpf_map_lookup_elem(&hints, &index);
+
+	return hint && hint->frequency > frequency;
+}
 
 static long follow(__u32 step, struct walk *walk)
 {
@@ -185,14 +199,17 @@ static long follow(__u32 step, struct walk *walk)
 	if (!hint)
 		return 1;
 	walk->product = walk->product * hint->strength >> LINK_STRENGTH_BITS;
-	if (walk->product <= walk->threshold)
+	if (walk->product <= walk->threshold && !is_frequent(index + 1, walk->frequency))
 		return 1;
 	walk->followed++;
 	return 0;
 }
 
-/* How many slots behind this one are likely enough to be wanted with it. */
-static __u32 run_behind(const struct link_layer *layer, __u32 slot)
+/*
+ * How many slots behind this one are likely enough to be wanted with it; with room, those
+ * also that fire often.
+ */
+static __u32 run_behind(const struct link_layer *layer, __u32 slot, bool room)
 {
 	struct walk walk = { .first_hint = layer->first_hint + slot, .product = LINK_ONE };
 	__u32 only = 0, most = layer->slots - 1 - slot;
@@ -201,6 +218,7 @@ static __u32 run_behind(const struct link_layer *layer, __u32 slot)
 	if (!now)
 		return 0;
 	walk.threshold = now->threshold;
+	walk.frequency = room ? now->frequency : LINK_ONE;
 	if (most > now->max_run)
 		most = now->max_run;
 	bpf_loop(most, follow, &walk, 0);
@@ -273,13 +291,13 @@ struct touch {
 };
 
 /* Byte `position` is wanted; false when it is in no layer. */
-static bool find(const struct link_region *region, __u64 position, struct touch *touch)
+static bool find(const struct link_region *region, __u64 position, bool room, struct touch *touch)
 {
 	touch->layer = layer_at(region, position);
 	if (!touch->layer)
 		return false;
 	touch->slot = (position - touch->layer->offset) / touch->layer->stride;
-	touch->behind = run_behind(touch->layer, touch->slot);
+	touch->behind = run_behind(touch->layer, touch->slot, room);
 	return true;
 }
 
@@ -337,13 +355,23 @@ int BPF_PROG(on_read, struct kiocb *iocb, struct iov_iter *iter)
 	if (end <= begin)
 		return 0;
 	count(LINK_READS, 1);
-	if (find(region, end - 1, &touch)) {
+	if (find(region, end - 1, false, &touch)) {
 		ask_for_run(region, &touch, end);
 		enter(region, touch.layer);
 	} else {
 		count(LINK_OUTSIDE, 1);
 	}
 	return 0;
+}
+
+/* Does what is read before its time stay until it is wanted? */
+static bool has_room(struct link_region *region, struct vm_fault *fault)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	if (bpf_colink_fault_returns(region->region, fault) > 0)
+		region->returned = now;
+	return !region->returned || now - region->returned > SHORT_OF_ROOM_NS;
 }
 
 SEC("fentry/filemap_fault")
@@ -354,12 +382,14 @@ int BPF_PROG(on_fault, struct vm_fault *fault)
 	__u32 only = 0;
 	struct link_policy *now = bpf_map_lookup_elem(&policy, &only);
 	struct touch touch;
+	bool room;
 
 	/* A fault that had to wait is tried again: it was counted, and has been asked for. */
 	if (!region || !now || fault->flags & FAULT_FLAG_TRIED)
 		return 0;
 	count(LINK_FAULTS, 1);
-	if (!find(region, page + fault->real_address % page_size, &touch)) {
+	room = has_room(region, fault);
+	if (!find(region, page + fault->real_address % page_size, room, &touch)) {
 		count(LINK_OUTSIDE, 1);
 		return 0;
 	}

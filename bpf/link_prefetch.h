@@ -52,6 +52,7 @@ struct link_region {
 	__u32 n_layers;	   /* at most COLINK_MAX_LAYERS */
 	__u32 first_layer; /* index into layers */
 	__u32 entered;	   /* the program's own: number + 1 of the layer touched last; 0 */
+	__u64 returned;	   /* its own: ns, when a page was missed that had been here; 0: never */
 };
 
 struct link_layer {
@@ -81,6 +82,7 @@ struct link_policy {
 	__u32 max_run;	 /* most slots to follow */
 	__u32 max_hot;	 /* most runs of the next layer to ask for when one is entered */
 	__u32 read_around; /* 0: a fault in a layer reads the run it is in, not around its page */
+	__u32 frequency; /* while there is room, go on over slots that fire more often */
 };
 
 /* Every read and fault of a file in the map ends as exactly one of those from OUTSIDE on. */

@@ -76,7 +76,7 @@ json_t *loaded_json(const struct loaded *loaded)
 {
 	const struct link_state *state = &loaded->state;
 
-	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:I, s:{s:f, s:I, s:I, s:I}, s:o}",
+	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:I, s:{s:f, s:f, s:I, s:I, s:I}, s:o}",
 		"model", state->model,
 		"region", (int)state->region,
 		"layers", (int)state->n_layers,
@@ -85,6 +85,7 @@ json_t *loaded_json(const struct loaded *loaded)
 		"gap_bytes", (json_int_t)state->gap_bytes,
 		"policy",
 		"threshold", (double)loaded->policy.threshold / LINK_ONE,
+		"frequency", (double)loaded->policy.frequency / LINK_ONE,
 		"max_run", (json_int_t)loaded->policy.max_run,
 		"max_hot", (json_int_t)loaded->policy.max_hot,
 		"read_around", (json_int_t)loaded->policy.read_around,
@@ -97,9 +98,11 @@ void loaded_show(const struct loaded *loaded, const char *verb)
 
 	printf("%s: %s (region %u, %u layers, %u hot runs, held by process %d)\n", state->model,
 	       verb, state->region, state->n_layers, state->n_hot_runs, (int)state->pid);
-	printf("policy    links are followed over a chance of %.4g, up to %u bundles; up to %u "
-	       "hot runs of the next layer; gaps up to %" PRIu64 " bytes; faults read %s\n",
-	       (double)loaded->policy.threshold / LINK_ONE, loaded->policy.max_run,
+	printf("policy    links are followed over a chance of %.4g, and in faults over bundles "
+	       "that fire for more than %.4g of tokens, up to %u bundles; up to %u hot runs of the "
+	       "next layer; gaps up to %" PRIu64 " bytes; faults read %s\n",
+	       (double)loaded->policy.threshold / LINK_ONE,
+	       (double)loaded->policy.frequency / LINK_ONE, loaded->policy.max_run,
 	       loaded->policy.max_hot, state->gap_bytes,
 	       loaded->policy.read_around ? "around their page" : "the run they are in");
 }

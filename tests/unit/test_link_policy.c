@@ -18,6 +18,7 @@ static const struct link_policy all_open = {
 	.threshold = LINK_POLICY_DEFAULT,
 	.max_run = LINK_POLICY_DEFAULT,
 	.max_hot = LINK_POLICY_DEFAULT,
+	.frequency = LINK_POLICY_DEFAULT,
 };
 
 /* Links are followed as far as they pay, three in four where a gap is a third; half at most. */
@@ -38,6 +39,7 @@ static void the_rest_is_as_documented(void **state)
 	assert_int_equal(policy.max_run, 64);
 	assert_int_equal(policy.max_hot, 4);
 	assert_int_equal(policy.read_around, 0);
+	assert_int_equal(policy.frequency, LINK_ONE / 100 * 3);
 }
 
 static void what_is_set_stays(void **state)
@@ -48,6 +50,7 @@ static void what_is_set_stays(void **state)
 		.max_run = 6,
 		.max_hot = 7,
 		.read_around = 1,
+		.frequency = 8,
 	};
 	struct link_policy policy;
 

@@ -164,6 +164,66 @@ TEST_F(link_prefetch, fault_reads_run)
 	EXPECT_TRUE(balanced(self->bpf));
 }
 
+/* Slots 30 to 34 of the first layer fire often; none is linked. */
+static void make_frequent(struct link_hint *hints, struct link_policy *policy)
+{
+	struct link_hint *paged = &hints[first_hint(PAGED)];
+	__u32 slot;
+
+	policy->frequency = SHARE(20);
+	for (slot = 30; slot < 35; slot++)
+		paged[slot].frequency = SHARE(21);
+	paged[35].frequency = SHARE(20);
+	paged[36].frequency = SHARE(21);
+}
+
+/* Behind a weak link, what fires often enough; a slot at the bound does not. */
+TEST_F(link_prefetch, fault_goes_on_over_frequent_slots)
+{
+	make_frequent(self->hints, self->policy);
+	touch_unaware(&self->rig.file, 16 + 29);
+	EXPECT_TRUE(only_resident(&self->rig.file, 16 + 29, 6));
+	EXPECT_EQ(1, counted(self->bpf, LINK_IN_FAULT));
+
+	/* A slot that fires seldom is not passed over to one that fires often. */
+	evict(&self->rig.file);
+	touch_unaware(&self->rig.file, 16 + 34);
+	EXPECT_TRUE(only_resident(&self->rig.file, 16 + 34, 1));
+
+	/* The last slot has none behind it, whatever the next layer's first does. */
+	evict(&self->rig.file);
+	self->hints[first_hint(LARGE)].frequency = LINK_ONE;
+	touch_unaware(&self->rig.file, 16 + 199);
+	EXPECT_TRUE(only_resident(&self->rig.file, 16 + 199, 1));
+
+	/* A read does not know whether there is room. */
+	evict(&self->rig.file);
+	read_at(&self->rig.file, (16 + 30) * PAGE, PAGE);
+	EXPECT_TRUE(only_resident(&self->rig.file, 16 + 30, 1));
+	EXPECT_TRUE(balanced(self->bpf));
+}
+
+/* What was pushed out says that there is no room: links are followed, frequencies not. */
+TEST_F(link_prefetch, no_room_for_frequent_slots)
+{
+	struct test_file *file = &self->rig.file;
+
+	make_frequent(self->hints, self->policy);
+	set_strengths(self->hints, PAGED, 30, 1, LINK_ONE);
+	touch_unaware(file, 16 + 30);
+	EXPECT_TRUE(only_resident(file, 16 + 30, 5));
+	need(!madvise(&file->map[(16 + 30) * PAGE], 5 * PAGE, MADV_PAGEOUT), "MADV_PAGEOUT");
+	ASSERT_TRUE(only_resident(file, 0, 0));
+	touch_unaware(file, 16 + 30);
+	EXPECT_TRUE(only_resident(file, 16 + 30, 2));
+
+	/* Nor elsewhere, for a while. */
+	evict(file);
+	touch_unaware(file, 16 + 33);
+	EXPECT_TRUE(only_resident(file, 16 + 33, 1));
+	EXPECT_TRUE(balanced(self->bpf));
+}
+
 /* What is more than a fault reads is the module's to bring: 32 pages here, by default. */
 TEST_F(link_prefetch, fault_reads_part_of_long_run)
 {
