@@ -14,10 +14,10 @@
  * it had to wait for what another brings in. Not seen are pages reached through a mapping
  * that is already there, and sendfile() and splice() from 6.5 on.
  *
- * Prefetched: the module says which range it issues, or a fault reads behind its own page,
- * and the pages are added in the same task right after. Of such a page is known whether a touch used it; else whether it was
- * mapped around another's fault, after which its use cannot be seen; else that it left
- * the page cache in vain.
+ * Prefetched: the module says which range it issues, or which pages a fault reads, and they
+ * are added in the same task right after. Of such a page is known whether a touch used it;
+ * else whether it was mapped around another's fault, after which its use cannot be seen;
+ * else that it left the page cache in vain.
  *
  * A touch, fault or page of any other file costs a look into a hash table.
  */

@@ -15,10 +15,12 @@
  *
  * A fault would read the 128 KiB around its page, most of which is not wanted: unless the
  * policy lets it, it reads what the module would have been asked for instead, by itself, so
- * that one I/O brings it and no worker has to wake up. While there is room for it, it goes on
- * over slots that fire often, however weak their links are: they will be wanted by themselves
- * before long. There is room until a fault misses what had been here and was pushed out. What is longer than the kernel reads
+ * that one I/O brings it and no worker has to wake up. What is longer than the kernel reads
  * around at a time is left to the module.
+ *
+ * While there is room for it, a fault goes on over slots that fire often, however weak their
+ * links are: they will be wanted by themselves before long. There is room until a fault misses
+ * what had been here and was pushed out.
  *
  * Seen are reads that go through filemap_read() (read, pread, io_uring; not splice) and
  * faults that reach filemap_fault(): pages that are resident are often mapped without

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Draw the figures of Documentation/: reads.svg from measurements/placement.json, sizes.svg from
-measurements/io-sizes-opt-6.7b.json, tokens.svg from measurements/generalise-*.json, and
-pipeline.svg. Standard library only. (layer.svg is drawn by colink place: placement.rst.)
+measurements/io-sizes-opt-6.7b.json, tokens.svg from measurements/generalise-*.json, strangers.svg
+from measurements/strangers.json, and pipeline.svg. Standard library only. (layer.svg is drawn by colink place: placement.rst.)
 
 usage: Documentation/figures/draw.py
 """
@@ -205,8 +205,56 @@ def tokens_curve():
     drawing.save("tokens.svg")
 
 
+def strangers_panel(drawing, left, top, title, measured, model, memory):
+    """What a mapped file waits, against what of the pages read along nobody used, by policy."""
+    points = [run for run in measured["curve"] if run["program"] == "mapped" and
+              run["model"] == model and run["memory"] == memory]
+    plain = next(way for way in measured["results"] if way["way"] == "plain" and
+                 way["program"] == "mapped" and way["model"] == model and way["memory"] == memory)
+    width, height = 280, 170
+    bottom = top + height
+    highest = 1.15 * max(run["wait_ms_per_token"] for run in points)
+    drawing.text(left, top - 12, f"{title}; by itself {plain['wait_ms_per_token']:.0f} ms", 12,
+                 "start", "bold")
+    for percent in range(0, 101, 25):
+        x = left + width * percent / 100
+        drawing.line(x, top, x, bottom, "#ddd", "4 3" if percent == 25 else "")
+        drawing.text(x, bottom + 15, f"{percent} %", 10)
+    step = 10 ** math.floor(math.log10(highest))
+    step = step / 2 if highest / step < 3 else step
+    for tick in range(int(highest / step) + 1):
+        y = bottom - tick * step * height / highest
+        drawing.line(left, y, left + width, y, "#ddd")
+        drawing.text(left - 6, y + 4, f"{tick * step:g}", 10, "end")
+    for run in points:
+        x = left + width * (run["unused_share"] or 0)
+        y = bottom - run["wait_ms_per_token"] * height / highest
+        links = run["turn"] == "counted" and run["policy"]["frequency"] == 1
+        drawing.rect(x - 3, y - 3, 6, 6, COLOURS["linked"] if links else COLOURS["best"])
+        drawing.text(x + 6, y + (12 if links else -4),
+                     f"{run['policy']['threshold' if links else 'frequency']:.2g}", 9, "start")
+
+
+def strangers_curve():
+    with open(os.path.join(HERE, "../measurements/strangers.json"), encoding="utf-8") as file:
+        measured = json.load(file)
+    drawing = Drawing(760, 560)
+    drawing.text(20, 24, f"Wait per token (ms) and unused pages of those read along: mapped file, "
+                 f"{measured['tokens']} tokens", 13, "start", "bold")
+    drawing.rect(20, 36, 10, 10, COLOURS["linked"])
+    drawing.text(36, 45, "links over a threshold alone", 11, "start")
+    drawing.rect(230, 36, 10, 10, COLOURS["best"])
+    drawing.text(246, 45, "and frequent bundles, links over the default", 11, "start")
+    for row, (model, size) in enumerate((("demo", "1 KiB"), ("wide", "4 KiB"))):
+        for column, (memory, text) in enumerate((("half", "half in memory"), ("all", "all"))):
+            strangers_panel(drawing, 60 + 370 * column, 90 + 240 * row, f"{size}, {text}",
+                            measured, model, memory)
+    drawing.save("strangers.svg")
+
+
 if __name__ == "__main__":
     reads_by_order()
     tokens_curve()
     gain_by_size()
+    strangers_curve()
     pipeline()
