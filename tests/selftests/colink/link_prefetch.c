@@ -203,6 +203,16 @@ TEST_F(link_prefetch, fault_goes_on_over_frequent_slots)
 	EXPECT_TRUE(balanced(self->bpf));
 }
 
+/* Reclaim pages, as for want of memory. Only what is mapped can be named. */
+static void push_out(const struct test_file *file, size_t first, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		touch_at(file, (first + i) * PAGE);
+	need(!madvise(&file->map[first * PAGE], n * PAGE, MADV_PAGEOUT), "MADV_PAGEOUT");
+}
+
 /* What was pushed out says that there is no room: links are followed, frequencies not. */
 TEST_F(link_prefetch, no_room_for_frequent_slots)
 {
@@ -212,7 +222,7 @@ TEST_F(link_prefetch, no_room_for_frequent_slots)
 	set_strengths(self->hints, PAGED, 30, 1, LINK_ONE);
 	touch_unaware(file, 16 + 30);
 	EXPECT_TRUE(only_resident(file, 16 + 30, 5));
-	need(!madvise(&file->map[(16 + 30) * PAGE], 5 * PAGE, MADV_PAGEOUT), "MADV_PAGEOUT");
+	push_out(file, 16 + 30, 5);
 	ASSERT_TRUE(only_resident(file, 0, 0));
 	touch_unaware(file, 16 + 30);
 	EXPECT_TRUE(only_resident(file, 16 + 30, 2));
