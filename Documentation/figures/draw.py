@@ -206,40 +206,44 @@ def tokens_curve():
 
 
 def strangers_panel(drawing, left, top, title, measured, model, memory):
-    """What a mapped file waits, against what of the pages read along nobody used, by policy."""
+    """What a mapped file costs the disk, against the share of pages read along that nobody used."""
     points = [run for run in measured["curve"] if run["program"] == "mapped" and
               run["model"] == model and run["memory"] == memory]
     plain = next(way for way in measured["results"] if way["way"] == "plain" and
                  way["program"] == "mapped" and way["model"] == model and way["memory"] == memory)
-    width, height = 280, 170
+    width, height, widest = 280, 170, 60
     bottom = top + height
-    highest = 1.15 * max(run["wait_ms_per_token"] for run in points)
-    drawing.text(left, top - 12, f"{title}; by itself {plain['wait_ms_per_token']:.0f} ms", 12,
+    costs = [run["device_ms_per_token"] for run in points]
+    lowest, highest = math.floor(min(costs)) - 1, math.ceil(max(costs)) + 1
+
+    def y_of(cost):
+        return bottom - (cost - lowest) * height / (highest - lowest)
+
+    drawing.text(left, top - 12, f"{title}; by itself {plain['device_ms_per_token']:.0f} ms", 12,
                  "start", "bold")
-    for percent in range(0, 101, 25):
-        x = left + width * percent / 100
-        drawing.line(x, top, x, bottom, "#ddd", "4 3" if percent == 25 else "")
+    for percent in range(0, widest + 1, 10):
+        x = left + width * percent / widest
+        drawing.line(x, top, x, bottom, "#ddd")
         drawing.text(x, bottom + 15, f"{percent} %", 10)
-    step = 10 ** math.floor(math.log10(highest))
-    step = step / 2 if highest / step < 3 else step
-    for tick in range(int(highest / step) + 1):
-        y = bottom - tick * step * height / highest
-        drawing.line(left, y, left + width, y, "#ddd")
-        drawing.text(left - 6, y + 4, f"{tick * step:g}", 10, "end")
-    for run in points:
-        x = left + width * (run["unused_share"] or 0)
-        y = bottom - run["wait_ms_per_token"] * height / highest
-        links = run["turn"] == "counted" and run["policy"]["frequency"] == 1
-        drawing.rect(x - 3, y - 3, 6, 6, COLOURS["linked"] if links else COLOURS["best"])
-        drawing.text(x + 6, y + (12 if links else -4),
-                     f"{run['policy']['threshold' if links else 'frequency']:.2g}", 9, "start")
+    drawing.line(left + width * 25 / widest, top, left + width * 25 / widest, bottom, "#888", "4 3")
+    step = 5 if highest - lowest > 12 else 2
+    for tick in range(math.ceil(lowest / step) * step, highest + 1, step):
+        drawing.line(left, y_of(tick), left + width, y_of(tick), "#ddd")
+        drawing.text(left - 6, y_of(tick) + 4, str(tick), 10, "end")
+    for run, cost in zip(points, costs):
+        x = left + width * 100 * (run["unused_share"] or 0) / widest
+        links = run["policy"]["frequency"] == 1
+        drawing.rect(x - 3, y_of(cost) - 3, 6, 6, COLOURS["linked" if links else "best"])
+        drawing.text(x - 3 if links else x + 6, y_of(cost) + (14 if links else 3),
+                     f"{run['policy']['threshold' if links else 'frequency']:.2g}", 9, "start",
+                     fill=COLOURS["linked" if links else "best"])
 
 
 def strangers_curve():
     with open(os.path.join(HERE, "../measurements/strangers.json"), encoding="utf-8") as file:
         measured = json.load(file)
     drawing = Drawing(760, 560)
-    drawing.text(20, 24, f"Wait per token (ms) and unused pages of those read along: mapped file, "
+    drawing.text(20, 24, f"Disk's ms per token, against pages read along that nobody used: mapped file, "
                  f"{measured['tokens']} tokens", 13, "start", "bold")
     drawing.rect(20, 36, 10, 10, COLOURS["linked"])
     drawing.text(36, 45, "links over a threshold alone", 11, "start")
