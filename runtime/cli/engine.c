@@ -200,14 +200,15 @@ static int plan_memory(struct engine *engine, const struct engine_options *optio
 		.keep_cache_ratio = !isnan(options->cache_ratio) ||
 				    page_cache_keeps(session_options->store.source),
 	};
+	const struct memory_user user = memory_user_session(engine->model, session_options);
 	struct memory_base base = { .caller_bytes = work_bytes };
 
 	/* Where the kernel does not tell, there are only the allowances to go by. */
 	proc_memory_read(&base.now);
 	engine->budget = options->memory;
 	if (options->memory == ENGINE_NO_BUDGET)
-		return memory_plan(engine->model, session_options, &base, &engine->planned, err);
-	return memory_fit(engine->model, &budget, &base, session_options, &engine->planned, err);
+		return memory_plan(&user, &base, &engine->planned, err);
+	return memory_fit(&user, &budget, &base, &engine->planned, err);
 }
 
 /* What the page cache can have when the program has all that was planned, but for bundles. */
@@ -223,7 +224,7 @@ static uint64_t room_beside(const struct memory_parts *planned)
 static void choose_source(struct engine *engine, const struct engine_options *options,
 			  struct session_options *session_options)
 {
-	const struct bundle_geometry geometry = model_store_geometry(engine->model);
+	const struct bundle_geometry geometry = model_store_geometry(engine->model->file);
 	const struct source_situation situation = {
 		.path = gguf_path(engine->model->file->gguf),
 		.bundle_bytes = (uint64_t)geometry.n_layers * bundle_positions(&geometry) *
