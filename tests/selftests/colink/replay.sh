@@ -1,0 +1,93 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# `colink bench replay --io kernel`: the bytes of every other source, with memory for all and for
+# a part of the bundles; counts that are the module's.
+model=$COLINK_DISK/linked.gguf
+trace=$COLINK_DISK/short.trace
+[ -x /bin/colink ] && [ -e "$model" ] || { echo '1..0 # SKIP no program colink here'; exit 4; }
+[ -e "$trace" ] || { echo '1..0 # SKIP no trace here'; exit 4; }
+
+count=0
+failed=0
+# check NAME COMMAND ...: the case passes when the command does.
+check() {
+	name=$1
+	shift
+	count=$((count + 1))
+	if "$@"; then
+		echo "ok $count - $name"
+	else
+		echo "not ok $count - $name"
+		failed=1
+	fi
+}
+
+out=/tmp/replay.json
+group=/sys/fs/cgroup/replay
+counters=/sys/kernel/debug/colink/counters
+
+replay() {
+	colink bench replay "$model" --trace "$trace" --tokens 8 --json "$@" >$out 2>/tmp/err &&
+		return
+	cat /tmp/err
+	return 1
+}
+# replay_within LIMIT ARGUMENT ...: in a memory cgroup.
+replay_within() {
+	limit=$1
+	shift
+	mkdir $group
+	echo "$limit" >$group/memory.max
+	(
+		read -r pid rest </proc/self/stat
+		echo "$pid" >$group/cgroup.procs
+		replay "$@"
+	)
+	status=$?
+	rmdir $group
+	return $status
+}
+# The first value of a key: a number, or a text without its quotes.
+value() { grep -o "\"$1\": *[^,}]*" $out | head -n 1 | sed 's/^[^:]*: *//; s/"//g'; }
+counter() { sed -n "s/^$1 //p" $counters; }
+less() { awk "BEGIN { exit !($1 < $2) }"; }
+same() { "$@" && [ "$(value checksum)" = "$expected" ]; }
+near() { # NAME VALUE EXPECTED MOST_MORE
+	[ "$2" -ge "$3" ] && [ "$2" -le $(($3 + $4)) ] && return
+	echo "# $1: $2, expected $3 to $(($3 + $4))"
+	return 1
+}
+
+check 'uring' replay --io uring
+expected=$(value checksum)
+check 'there is a checksum to compare with' test "$(echo "$expected" | tr -d 0-9a-f)" = '' -a \
+	${#expected} = 16
+wanted=$(value wanted_bytes)
+
+echo 3 >/proc/sys/vm/drop_caches
+issued=$(counter pages_read)
+check 'kernel: same checksum' same replay --io kernel
+check 'the source is told' test "$(value source)" = kernel
+# Requests that nobody waits for are counted a moment later. What is not the module's is faults.
+usleep 200000
+check 'bytes are what the module read' \
+	near bytes "$(value bytes)" $((($(counter pages_read) - issued) * 4096)) 262144
+cold=$(value bytes)
+check 'again: same checksum' same replay --io kernel
+check 'what is resident is not read again' less "$(value bytes) * 10" "$cold"
+for options in '--gap 0' '--after-use drop' '--cache-ratio 0.3' '--compute-us 100'; do
+	echo 3 >/proc/sys/vm/drop_caches
+	check "kernel, $options: same checksum" same replay --io kernel $options
+done
+echo 3 >/proc/sys/vm/drop_caches
+check 'kernel, in a group of 14 MiB: same checksum' same replay_within 14M --io kernel
+check 'uring, within a budget, in a group of it: same checksum' \
+	same replay_within 16M --io uring --memory 16M
+check 'mmap: same checksum' same replay --io mmap
+check 'auto: it is the module where memory is plenty' same replay --io auto
+check 'and it says so' test "$(value source)" = kernel
+check 'something was wanted' less 0 "$wanted"
+
+echo "1..$count"
+exit $failed
