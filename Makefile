@@ -27,6 +27,8 @@
 # make bench-placing   how long counting pairs of neurons and linking them take, for all layers
 #                      of three shapes (some minutes)
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
+# make bench-vm        whole runs by every source, with module and BPF, in a virtual machine (an hour);
+#                      DIR=... where a synthetic model is made (build/bench)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
 # V=1 shows the commands. Missing Debian packages are installed (root) or named.
@@ -329,6 +331,9 @@ bench-half: all
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
+bench-vm: all $(BUILD)/demo/linked.gguf
+	tests/bench/vm-run $(BUILD) $(DIR)
+
 simulations := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/bench/placement_gap.c \
 	tests/bench/path_search.c,$(sort $(wildcard tests/bench/*.c))))
 $(simulations): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libruntime.a
@@ -374,7 +379,7 @@ clean:
 
 .PHONY: all always bench-cache bench-device bench-fio bench-gather bench-half bench-io \
 	bench-io-sizes bench-links bench-place bench-placement-gap bench-placing \
-	bench-prefetch bench-run-lengths bpf check clean demo examples fuzz install library \
+	bench-prefetch bench-run-lengths bench-vm bpf check clean demo examples fuzz install library \
 	lint modules uninstall vmtest
 .SECONDARY:
 
