@@ -4,33 +4,12 @@
 # `colink run --io kernel` and `--io auto`: the tokens of every other source, with memory and
 # without, beside `colink load`, and with a module of which quotas are small; counts that are
 # the module's; what is said where the module is missing.
-model=$COLINK_DISK/linked.gguf
-[ -x /bin/colink ] && [ -e "$model" ] || { echo '1..0 # SKIP no program colink here'; exit 4; }
-
-count=0
-failed=0
-# check NAME COMMAND ...: the case passes when the command does.
-check() {
-	name=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		failed=1
-	fi
-}
-
-skip() {
-	count=$((count + 1))
-	echo "ok $count - $1 # SKIP $2"
-}
+. "$(dirname "$0")/colink_test.sh"
+need colink
 
 out=/tmp/run_kernel.json
 state=/tmp/run_kernel.state
 group=/sys/fs/cgroup/run_kernel
-counters=/sys/kernel/debug/colink/counters
 
 run() {
 	colink run "$model" -p 'And it came to pass' -n 6 --ignore-eos --json "$@" >$out 2>/tmp/err &&
@@ -56,7 +35,6 @@ run_within() {
 tokens() { sed 's/.*"tokens": *\[\([^]]*\)\].*/\1/' $out; }
 # The first value of a key: a number, or a text without its quotes.
 io() { grep -o "\"$1\": *[^,}]*" $out | head -n 1 | sed 's/^[^:]*: *//; s/"//g'; }
-counter() { sed -n "s/^$1 //p" $counters; }
 near() { # NAME VALUE EXPECTED MOST_MORE
 	[ "$2" -ge "$3" ] && [ "$2" -le $(($3 + $4)) ] && return
 	echo "# $1: $2, expected $3 to $(($3 + $4))"
@@ -138,5 +116,4 @@ check 'auto: without the module' same_tokens run --io auto
 check 'says so' grep -q '"source": *"uring".*"chosen": *"the module is not loaded' $out
 insmod "$COLINK_MODULE"
 
-echo "1..$count"
-exit $failed
+finish
