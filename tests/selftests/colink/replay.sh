@@ -3,29 +3,13 @@
 #
 # `colink bench replay --io kernel`: the bytes of every other source, with memory for all and for
 # a part of the bundles; counts that are the module's.
-model=$COLINK_DISK/linked.gguf
+. "$(dirname "$0")/colink_test.sh"
+need colink
 trace=$COLINK_DISK/short.trace
-[ -x /bin/colink ] && [ -e "$model" ] || { echo '1..0 # SKIP no program colink here'; exit 4; }
 [ -e "$trace" ] || { echo '1..0 # SKIP no trace here'; exit 4; }
-
-count=0
-failed=0
-# check NAME COMMAND ...: the case passes when the command does.
-check() {
-	name=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		failed=1
-	fi
-}
 
 out=/tmp/replay.json
 group=/sys/fs/cgroup/replay
-counters=/sys/kernel/debug/colink/counters
 
 replay() {
 	colink bench replay "$model" --trace "$trace" --tokens 8 --json "$@" >$out 2>/tmp/err &&
@@ -50,7 +34,6 @@ replay_within() {
 }
 # The first value of a key: a number, or a text without its quotes.
 value() { grep -o "\"$1\": *[^,}]*" $out | head -n 1 | sed 's/^[^:]*: *//; s/"//g'; }
-counter() { sed -n "s/^$1 //p" $counters; }
 less() { awk "BEGIN { exit !($1 < $2) }"; }
 same() { "$@" && [ "$(value checksum)" = "$expected" ]; }
 near() { # NAME VALUE EXPECTED MOST_MORE
@@ -89,5 +72,4 @@ check 'auto: it is the module where memory is plenty' same replay --io auto
 check 'and it says so' test "$(value source)" = kernel
 check 'something was wanted' less 0 "$wanted"
 
-echo "1..$count"
-exit $failed
+finish
