@@ -4,6 +4,7 @@
 # make examples   programs that use the library, in build/examples
 # make install    program and library to DESTDIR/PREFIX (/usr/local); make uninstall
 # make demo       link the demo model, generate text from flash, show what placement saves
+# make demo-kernel  the same model in a virtual machine with module and BPF: four ways to read it
 # make check      build and run every test (SANITIZE=1: under ASan and UBSan, in build/sanitize)
 # make fuzz       build the fuzzers and run each for FUZZ_SECONDS (60)
 # make modules    build colink.ko against the kernel headers in KDIR (the running kernel's)
@@ -285,6 +286,9 @@ check: all $(unit_programs) $(integration_programs) $(BUILD)/demo/linked.gguf
 demo: all
 	tests/demo $(BUILD)
 
+demo-kernel: all $(BUILD)/demo/linked.gguf
+	tests/demo-kernel $(BUILD)
+
 # libFuzzer comes with clang; the objects have a folder of their own.
 fuzz:
 	tests/fuzz/run $(FUZZ_SECONDS)
@@ -379,8 +383,8 @@ clean:
 
 .PHONY: all always bench-cache bench-device bench-fio bench-gather bench-half bench-io \
 	bench-io-sizes bench-links bench-place bench-placement-gap bench-placing \
-	bench-prefetch bench-run-lengths bench-vm bpf check clean demo examples fuzz install library \
-	lint modules uninstall vmtest
+	bench-prefetch bench-run-lengths bench-vm bpf check clean demo demo-kernel examples fuzz \
+	install library lint modules uninstall vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(library_objects) $(cli_objects) $(test_helpers))

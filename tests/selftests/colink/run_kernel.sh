@@ -9,27 +9,21 @@ need colink
 
 out=/tmp/run_kernel.json
 state=/tmp/run_kernel.state
-group=/sys/fs/cgroup/run_kernel
+within=
 
 run() {
-	colink run "$model" -p 'And it came to pass' -n 6 --ignore-eos --json "$@" >$out 2>/tmp/err &&
+	$within colink run "$model" -p 'And it came to pass' -n 6 --ignore-eos --json "$@" >$out 2>/tmp/err &&
 		return
 	cat /tmp/err
 	return 1
 }
 # run_within LIMIT ARGUMENT ...: in a memory cgroup.
 run_within() {
-	limit=$1
+	within="within $1"
 	shift
-	mkdir $group
-	echo "$limit" >$group/memory.max
-	(
-		read -r pid rest </proc/self/stat
-		echo "$pid" >$group/cgroup.procs
-		run "$@"
-	)
+	run "$@"
 	status=$?
-	rmdir $group
+	within=
 	return $status
 }
 tokens() { sed 's/.*"tokens": *\[\([^]]*\)\].*/\1/' $out; }

@@ -12,10 +12,7 @@ out=/tmp/stat.json
 start() {
 	colink stat "$@" >$out 2>/tmp/stat.err &
 	pid=$!
-	while ! grep -q sigtimedwait /proc/$pid/wchan 2>/dev/null; do
-		[ -d /proc/$pid ] || break
-		usleep 20000
-	done
+	attached $pid
 }
 
 # stop SIGNAL: its exit status.
