@@ -9,27 +9,21 @@ trace=$COLINK_DISK/short.trace
 [ -e "$trace" ] || { echo '1..0 # SKIP no trace here'; exit 4; }
 
 out=/tmp/replay.json
-group=/sys/fs/cgroup/replay
+within=
 
 replay() {
-	colink bench replay "$model" --trace "$trace" --tokens 8 --json "$@" >$out 2>/tmp/err &&
+	$within colink bench replay "$model" --trace "$trace" --tokens 8 --json "$@" >$out 2>/tmp/err &&
 		return
 	cat /tmp/err
 	return 1
 }
 # replay_within LIMIT ARGUMENT ...: in a memory cgroup.
 replay_within() {
-	limit=$1
+	within="within $1"
 	shift
-	mkdir $group
-	echo "$limit" >$group/memory.max
-	(
-		read -r pid rest </proc/self/stat
-		echo "$pid" >$group/cgroup.procs
-		replay "$@"
-	)
+	replay "$@"
 	status=$?
-	rmdir $group
+	within=
 	return $status
 }
 # The first value of a key: a number, or a text without its quotes.
