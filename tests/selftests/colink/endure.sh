@@ -44,12 +44,15 @@ look_at() { # NAME STATUS
 	wrong=$((wrong + 1))
 }
 
+# A mapped file's reads are counted for the process, where the kernel does.
+if grep -q read_bytes /proc/self/io 2>/dev/null; then mapped='--io mmap --cache-ratio 0'; else mapped='--io kernel'; fi
+
 # By any source; every other time in a group in which the bundles have not all room.
 source_options() {
 	random 5
 	case $random in
 	0) options='--io uring' ;;
-	1) options='--io mmap --cache-ratio 0' ;;
+	1) options=$mapped ;;
 	2) options='--io pread' ;;
 	3) options='--io kernel --after-use drop' ;;
 	4) options='--io kernel' ;;
