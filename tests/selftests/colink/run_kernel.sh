@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # `colink run --io kernel` and `--io auto`: the tokens of every other source, with memory and
-# without, beside `colink load`, and with a module of which quotas are small; counts that are
-# the module's; what is said where the module is missing.
+# without, of a file with copies of bundles, beside `colink load`, and with a module of which
+# quotas are small; counts that are the module's; what is said where the module is missing.
 . "$(dirname "$0")/colink_test.sh"
 need colink
 
@@ -68,6 +68,20 @@ for options in '--batch 1' '--threads 1 --gap 0' '--cache-ratio 0.3' '--dense' '
 	echo 3 >/proc/sys/vm/drop_caches
 	check "same tokens: $options" same_tokens run --io kernel $options
 done
+
+# Where bundles are stored more than once, what is brought in is whichever place is read.
+linked=$model
+model=$COLINK_DISK/copies.gguf
+copies() { colink info "$model" --json | sed 's/.*"copies": *\([0-9]*\).*/\1/'; }
+check 'there is a file with copies' test "$(copies)" -gt 0
+for options in '--batch 1' '--batch 1 --gap 0' '--batch 1 --cache-ratio 0.3'; do
+	run --io uring $options
+	expected=$(tokens)
+	echo 3 >/proc/sys/vm/drop_caches
+	check "same tokens with copies: $options" same_tokens run --io kernel $options
+done
+check 'and they were read' less 0 "$(io bytes)"
+model=$linked
 
 run --io uring
 expected=$(tokens)
