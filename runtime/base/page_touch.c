@@ -13,8 +13,11 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned int users; /* under the lock */
 static struct sigaction before;
 
-/* Where the thread's touch goes on when it fails; NULL: it touches nothing. */
-static _Thread_local sigjmp_buf *failed;
+/*
+ * Where the thread's touch goes on when it fails; NULL: it touches nothing. Volatile, as the
+ * pages are: the handler has to find it set for as long as they are touched.
+ */
+static _Thread_local sigjmp_buf *volatile failed;
 
 static void bus_error(int signal, siginfo_t *info, void *context)
 {
