@@ -8,6 +8,7 @@ model=$COLINK_DISK/linked.gguf
 disk=$(sed -n "s,^/dev/\([^ ]*\) $COLINK_DISK .*,\1,p" /proc/mounts)
 count=0
 failed=0
+within=
 
 # need PROGRAM: all is skipped on a machine that does not have it, or no model.
 need() {
@@ -37,6 +38,25 @@ skip() {
 
 # The module's counter of that name.
 counter() { sed -n "s/^$1 //p" /sys/kernel/debug/colink/counters; }
+
+less() { awk "BEGIN { exit !($1 < $2) }"; }
+
+near() { # NAME VALUE EXPECTED MOST_MORE
+	[ "$2" -ge "$3" ] && [ "$2" -le $(($3 + $4)) ] && return
+	echo "# $1: $2, expected $3 to $(($3 + $4))"
+	return 1
+}
+
+# in_group LIMIT COMMAND ...: the command, a function of the test, begins what it runs with
+# $within, which puts that in a memory cgroup.
+in_group() {
+	within="within $1"
+	shift
+	"$@"
+	status=$?
+	within=
+	return $status
+}
 
 finish() {
 	echo "1..$count"

@@ -9,7 +9,6 @@ trace=$COLINK_DISK/short.trace
 [ -e "$trace" ] || { echo '1..0 # SKIP no trace here'; exit 4; }
 
 out=/tmp/replay.json
-within=
 
 replay() {
 	$within colink bench replay "$model" --trace "$trace" --tokens 8 --json "$@" >$out 2>/tmp/err &&
@@ -17,24 +16,9 @@ replay() {
 	cat /tmp/err
 	return 1
 }
-# replay_within LIMIT ARGUMENT ...: in a memory cgroup.
-replay_within() {
-	within="within $1"
-	shift
-	replay "$@"
-	status=$?
-	within=
-	return $status
-}
 # The first value of a key: a number, or a text without its quotes.
 value() { grep -o "\"$1\": *[^,}]*" $out | head -n 1 | sed 's/^[^:]*: *//; s/"//g'; }
-less() { awk "BEGIN { exit !($1 < $2) }"; }
 same() { "$@" && [ "$(value checksum)" = "$expected" ]; }
-near() { # NAME VALUE EXPECTED MOST_MORE
-	[ "$2" -ge "$3" ] && [ "$2" -le $(($3 + $4)) ] && return
-	echo "# $1: $2, expected $3 to $(($3 + $4))"
-	return 1
-}
 
 check 'uring' replay --io uring
 expected=$(value checksum)
@@ -58,9 +42,9 @@ for options in '--gap 0' '--after-use drop' '--cache-ratio 0.3' '--compute-us 10
 	check "kernel, $options: same checksum" same replay --io kernel $options
 done
 echo 3 >/proc/sys/vm/drop_caches
-check 'kernel, in a group of 14 MiB: same checksum' same replay_within 14M --io kernel
+check 'kernel, in a group of 14 MiB: same checksum' same in_group 14M replay --io kernel
 check 'uring, within a budget, in a group of it: same checksum' \
-	same replay_within 16M --io uring --memory 16M
+	same in_group 16M replay --io uring --memory 16M
 check 'mmap: same checksum' same replay --io mmap
 check 'auto: it is the module where memory is plenty' same replay --io auto
 check 'and it says so' test "$(value source)" = kernel

@@ -9,7 +9,6 @@ need colink
 
 out=/tmp/run_kernel.json
 state=/tmp/run_kernel.state
-within=
 
 run() {
 	$within colink run "$model" -p 'And it came to pass' -n 6 --ignore-eos --json "$@" >$out 2>/tmp/err &&
@@ -17,24 +16,9 @@ run() {
 	cat /tmp/err
 	return 1
 }
-# run_within LIMIT ARGUMENT ...: in a memory cgroup.
-run_within() {
-	within="within $1"
-	shift
-	run "$@"
-	status=$?
-	within=
-	return $status
-}
 tokens() { sed 's/.*"tokens": *\[\([^]]*\)\].*/\1/' $out; }
 # The first value of a key: a number, or a text without its quotes.
 io() { grep -o "\"$1\": *[^,}]*" $out | head -n 1 | sed 's/^[^:]*: *//; s/"//g'; }
-near() { # NAME VALUE EXPECTED MOST_MORE
-	[ "$2" -ge "$3" ] && [ "$2" -le $(($3 + $4)) ] && return
-	echo "# $1: $2, expected $3 to $(($3 + $4))"
-	return 1
-}
-less() { awk "BEGIN { exit !($1 < $2) }"; }
 same_tokens() { "$@" && [ "$(tokens)" = "$expected" ]; }
 
 run --io uring
@@ -87,7 +71,7 @@ run --io uring
 expected=$(tokens)
 for limit in 28M 20M; do
 	echo 3 >/proc/sys/vm/drop_caches
-	check "same tokens in a group of $limit" same_tokens run_within $limit --io kernel
+	check "same tokens in a group of $limit" same_tokens in_group $limit run --io kernel
 done
 
 echo 3 >/proc/sys/vm/drop_caches
@@ -109,7 +93,7 @@ echo "$extents" >$parameters/max_extents
 check 'auto: same tokens' same_tokens run --io auto
 check 'it is the module where memory is plenty' test "$(io source)" = kernel
 check 'and it says why' grep -q '"chosen": *"the page cache has room for 100 %' $out
-check 'it is not where memory is short' run_within 19M --io auto
+check 'it is not where memory is short' in_group 19M run --io auto
 check 'and it says so' grep -q '"source": *"uring".*"chosen": *"the page cache has room for [0-9]* % of the bundles only' $out
 check 'nor with a budget' run --io auto --memory 24M
 check 'and it says so, too' grep -q '"source": *"uring".*in no budget' $out
