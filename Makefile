@@ -4,6 +4,7 @@
 # make examples   programs that use the library, in build/examples
 # make install    program and library to DESTDIR/PREFIX (/usr/local); make uninstall
 # make demo       link the demo model, generate text from flash, show what placement saves
+# make demo-kernel  the same model in a virtual machine with module and BPF: four ways to read it
 # make check      build and run every test (SANITIZE=1: under ASan and UBSan, in build/sanitize)
 # make fuzz       build the fuzzers and run each for FUZZ_SECONDS (60)
 # make modules    build colink.ko against the kernel headers in KDIR (the running kernel's)
@@ -28,6 +29,8 @@
 #                      of three shapes (some minutes)
 # make bench-strangers programs that know nothing, and colink load, in a virtual machine
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
+# make bench-vm        whole runs by every source, with module and BPF, in a virtual machine (an hour);
+#                      DIR=... where a synthetic model is made (build/bench)
 # make vmtest     boot KERNEL (6.12-amd64) in QEMU and run the selftests there
 #
 # V=1 shows the commands. Missing Debian packages are installed (root) or named.
@@ -284,6 +287,9 @@ check: all $(unit_programs) $(integration_programs) $(BUILD)/demo/linked.gguf
 demo: all
 	tests/demo $(BUILD)
 
+demo-kernel: all $(BUILD)/demo/linked.gguf
+	tests/demo-kernel $(BUILD)
+
 # libFuzzer comes with clang; the objects have a folder of their own.
 fuzz:
 	tests/fuzz/run $(FUZZ_SECONDS)
@@ -334,6 +340,9 @@ bench-strangers: all $(BUILD)/tests/bench/replay_log $(BUILD)/tests/bench/wide_m
 		$(BUILD)/demo/heldout.trace
 	tests/bench/strangers $(BUILD)
 
+bench-vm: all $(BUILD)/demo/linked.gguf
+	tests/bench/vm-run $(BUILD) $(DIR)
+
 simulations := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/bench/placement_gap.c \
 	tests/bench/path_search.c,$(sort $(wildcard tests/bench/*.c))))
 $(simulations): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libruntime.a
@@ -379,8 +388,8 @@ clean:
 
 .PHONY: all always bench-cache bench-device bench-fio bench-gather bench-half bench-io \
 	bench-io-sizes bench-links bench-place bench-placement-gap bench-placing \
-	bench-prefetch bench-run-lengths bench-strangers bpf check clean demo examples fuzz install library \
-	lint modules uninstall vmtest
+	bench-prefetch bench-run-lengths bench-strangers bench-vm bpf check clean demo demo-kernel examples \
+	fuzz install library lint modules uninstall vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(library_objects) $(cli_objects) $(test_helpers))

@@ -14,6 +14,7 @@
 #include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/swap.h>
 
 #include "private.h"
 
@@ -145,6 +146,20 @@ static int plan_range(struct colink_request *request, pgoff_t first, pgoff_t las
 	return 0;
 }
 
+/* What is resident and wanted is about to be used: reads of the request are not to push it out. */
+static void mark_accessed(struct address_space *mapping, pgoff_t first, pgoff_t last)
+{
+	struct folio *folio;
+
+	for (; first <= last; first = folio_next_index(folio)) {
+		folio = filemap_get_folio(mapping, first);
+		if (IS_ERR(folio))
+			break;
+		folio_mark_accessed(folio);
+		folio_put(folio);
+	}
+}
+
 static int plan_slice(struct colink_request *request, pgoff_t first, pgoff_t last)
 {
 	struct address_space *mapping = request->region->file->f_mapping;
@@ -161,6 +176,8 @@ static int plan_slice(struct colink_request *request, pgoff_t first, pgoff_t las
 		}
 		missing = resident > last ? resident : next_missing(mapping, resident, last);
 		request->result.pages_resident += missing - resident;
+		if (missing > resident && !request->speculative)
+			mark_accessed(mapping, resident, missing - 1);
 	}
 	return 0;
 }

@@ -217,15 +217,13 @@ static int make_results(struct bench *bench, struct error *err)
 	return 0;
 }
 
-static void mark_wanted(struct bench *bench)
+/* By name, or, where no names are given, with all. */
+static bool is_asked_for(const struct io_bench_options *options, const struct io_method *method)
 {
-	const struct io_bench_options *options = bench->options;
-
-	for (size_t i = 0; i < n_io_methods; i++)
-		bench->wanted[i] = !options->n_methods &&
-				   (!io_methods[i].copies || bench->inputs->n_copies);
 	for (size_t i = 0; i < options->n_methods; i++)
-		bench->wanted[io_method_find(options->methods[i]) - io_methods] = true;
+		if (io_method_find(options->methods[i]) == method)
+			return true;
+	return !options->n_methods && (!method->copies || options->copies > 0);
 }
 
 static void describe_inputs(struct bench *bench)
@@ -324,6 +322,30 @@ int io_bench_check(const struct io_bench_options *options, struct error *err)
 	return check_methods(options, err);
 }
 
+struct io_inputs_options io_bench_inputs(const struct io_bench_options *options)
+{
+	struct io_inputs_options inputs = {
+		.model = options->model,
+		.trace = options->trace,
+		.n_tokens = options->tokens,
+		.cost = options->cost,
+		.cache_ratio = options->cache_ratio,
+		.bundle_bytes = options->bundle_bytes,
+		.effort = options->effort,
+	};
+
+	for (size_t i = 0; i < n_io_methods; i++) {
+		const struct io_method *method = &io_methods[i];
+
+		if (!is_asked_for(options, method))
+			continue;
+		inputs.layouts[method->layout] = true;
+		if (method->copies)
+			inputs.copies = options->copies;
+	}
+	return inputs;
+}
+
 int io_bench(const struct io_bench_options *options, const struct io_inputs *inputs,
 	     struct io_results *results, struct progress *progress, struct error *err)
 {
@@ -346,7 +368,8 @@ int io_bench(const struct io_bench_options *options, const struct io_inputs *inp
 	if (ret == 0)
 		ret = describe_source(&bench, err);
 	if (ret == 0) {
-		mark_wanted(&bench);
+		for (size_t i = 0; i < n_io_methods; i++)
+			bench.wanted[i] = is_asked_for(options, &io_methods[i]);
 		ret = take_turns(&bench, progress, err);
 	}
 	if (ret == 0)

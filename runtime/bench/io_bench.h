@@ -93,9 +93,15 @@ struct io_results {
 int io_bench_check(const struct io_bench_options *options, struct error *err);
 
 /*
- * Measure. What cannot be had here is left out; when that is all, this fails with -ENODEV.
- * Progress counts replays. Starts processes: call it from a program with one thread. The
- * caller calls io_results_free() after 0.
+ * What to read for options that were checked: no layout and no copies but those of the methods
+ * to measure, since searching them takes longest. Progress is left to the caller.
+ */
+struct io_inputs_options io_bench_inputs(const struct io_bench_options *options);
+
+/*
+ * Measure, with inputs read by what io_bench_inputs() says. What cannot be had here is left
+ * out; when that is all, this fails with -ENODEV. Progress counts replays. Starts processes:
+ * call it from a program with one thread. The caller calls io_results_free() after 0.
  */
 int io_bench(const struct io_bench_options *options, const struct io_inputs *inputs,
 	     struct io_results *results, struct progress *progress, struct error *err);

@@ -100,30 +100,46 @@ static int check_trace(const struct io_inputs *inputs, uint64_t model_id,
 	return 0;
 }
 
-static int make_layouts(struct io_inputs *inputs, const struct trace *trace, uint32_t n_tokens,
-			struct error *err)
+/* By the identity it is told what tokens want; copies are placed beside the order of IO_BEST. */
+static bool is_made(const struct io_inputs_options *options, enum io_layout layout)
+{
+	return options->layouts[layout] || layout == IO_IDENTITY ||
+	       (layout == IO_BEST && options->copies > 0);
+}
+
+static int make_layout(const struct io_inputs *inputs, struct io_layout_inputs *layout,
+		       struct error *err)
+{
+	const struct bundle_geometry *geometry = &inputs->geometry;
+
+	layout->wanted = (struct token_slots){
+		.n_tokens = inputs->n_tokens,
+		.n_layers = geometry->n_layers,
+		.n_slots = geometry->slots,
+	};
+	layout->wanted.sets = calloc((size_t)inputs->n_tokens * geometry->n_layers,
+				     bits_words(geometry->slots) * sizeof(*layout->wanted.sets));
+	layout->frequency = calloc((size_t)geometry->n_layers * geometry->slots,
+				   sizeof(*layout->frequency));
+	if (!layout->wanted.sets || !layout->frequency)
+		return error_no_memory(err, "the slots of the trace's tokens");
+	return 0;
+}
+
+static int make_layouts(struct io_inputs *inputs, const struct trace *trace,
+			const struct io_inputs_options *options, struct error *err)
 {
 	const struct bundle_geometry *geometry = &inputs->geometry;
 	uint64_t unseen = activity_tokens(trace, ACTIVITY_UNSEEN);
+	int ret = 0;
 
 	inputs->placed_tokens = activity_tokens(trace, ACTIVITY_SEEN);
-	inputs->n_tokens = unseen < n_tokens ? (uint32_t)unseen : n_tokens;
-	for (int i = 0; i < IO_LAYOUTS; i++) {
-		struct io_layout_inputs *layout = &inputs->layouts[i];
-
-		layout->wanted = (struct token_slots){
-			.n_tokens = inputs->n_tokens,
-			.n_layers = geometry->n_layers,
-			.n_slots = geometry->slots,
-		};
-		layout->wanted.sets = calloc((size_t)inputs->n_tokens * geometry->n_layers,
-					     bits_words(geometry->slots) *
-						     sizeof(*layout->wanted.sets));
-		layout->frequency = calloc((size_t)geometry->n_layers * geometry->slots,
-					   sizeof(*layout->frequency));
-		if (!layout->wanted.sets || !layout->frequency)
-			return error_no_memory(err, "the slots of the trace's tokens");
-	}
+	inputs->n_tokens = unseen < options->n_tokens ? (uint32_t)unseen : options->n_tokens;
+	for (int i = 0; ret == 0 && i < IO_LAYOUTS; i++)
+		if (is_made(options, i))
+			ret = make_layout(inputs, &inputs->layouts[i], err);
+	if (ret < 0)
+		return ret;
 	if (!inputs->n_copies)
 		return 0;
 	inputs->slot_at = calloc((size_t)geometry->n_layers * (geometry->slots + inputs->n_copies),
@@ -206,7 +222,8 @@ static int place_layer(struct placing *placing, struct io_inputs *inputs, struct
 	}
 	ret = activity_load(placing->trace, placing->layer, ACTIVITY_UNSEEN, &placing->unseen, err);
 	for (int i = 0; ret == 0 && i < IO_LAYOUTS; i++)
-		ret = place_by(placing, order_of[i], &inputs->layouts[i], err);
+		if (inputs->layouts[i].wanted.sets)
+			ret = place_by(placing, order_of[i], &inputs->layouts[i], err);
 	if (ret == 0 && inputs->n_copies)
 		ret = place_copies(placing, inputs, err);
 	activity_free(&placing->unseen);
@@ -273,7 +290,7 @@ int io_inputs_read(const struct io_inputs_options *options, struct io_inputs *in
 	if (ret == 0)
 		ret = check_trace(inputs, model_id, trace, options->trace, err);
 	if (ret == 0)
-		ret = make_layouts(inputs, trace, options->n_tokens, err);
+		ret = make_layouts(inputs, trace, options, err);
 	if (ret == 0)
 		ret = place_layers(inputs, trace, options, err);
 	if (trace)

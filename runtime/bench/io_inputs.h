@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What bench io replays: a model's geometry, and the tokens of a trace as sets of slots
- * in each of four layouts. The layouts are thought ones: the bytes of the file stay where
- * they are, since what an I/O costs does not depend on them. A layout decides which slots a
- * token wants.
+ * in those of four layouts that are asked for. The layouts are thought ones: the bytes of the
+ * file stay where they are, since what an I/O costs does not depend on them. A layout decides
+ * which slots a token wants.
  */
 #ifndef COLINK_BENCH_IO_INPUTS_H
 #define COLINK_BENCH_IO_INPUTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -23,7 +24,7 @@ enum io_layout {
 	IO_LAYOUTS, /* how many there are */
 };
 
-/* The replayed tokens in one layout. */
+/* The replayed tokens in one layout; both are NULL in one that was not made. */
 struct io_layout_inputs {
 	struct token_slots wanted;
 	float *frequency; /* (n_layers, slots): share of the tokens placed on */
@@ -46,6 +47,8 @@ struct io_inputs {
 struct io_inputs_options {
 	const char *model, *trace; /* files */
 	uint32_t n_tokens;
+	/* To make, besides IO_IDENTITY, and IO_BEST where there are to be copies. */
+	bool layouts[IO_LAYOUTS];
 	/* For IO_BEST. */
 	struct device_cost cost;
 	double cache_ratio;

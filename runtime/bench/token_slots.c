@@ -29,7 +29,7 @@ static int read_slot_of(const struct model_file *file, uint32_t layer, uint32_t 
 	return ret < 0 ? ret : model_file_invert(file, layer, scratch, slot_of, err);
 }
 
-/* Tokens of one chunk, the first of them number `token`, through one layer's placement. */
+/* Tokens that follow each other, the first of them number `token`, through a layer's placement. */
 static void place_tokens(struct token_slots *slots, uint32_t layer, const uint32_t *slot_of,
 			 const uint64_t *fired, uint32_t token, uint32_t n)
 {
@@ -49,18 +49,27 @@ static void place_tokens(struct token_slots *slots, uint32_t layer, const uint32
 static int read_layer(const struct trace *trace, struct token_slots *slots, uint32_t layer,
 		      const uint32_t *slot_of, uint64_t *fired, struct error *err)
 {
+	uint32_t before = slots->first; /* tokens from the chunk on that are not wanted */
 	uint32_t token = 0;
 
 	for (uint32_t chunk = 0; token < slots->n_tokens; chunk++) {
 		uint32_t n = trace_chunk_tokens(trace, chunk);
-		int ret = trace_read_layer(trace, chunk, layer, fired, NULL, err);
+		int ret;
 
+		if (before >= n) {
+			before -= n;
+			continue;
+		}
+		ret = trace_read_layer(trace, chunk, layer, fired, NULL, err);
 		if (ret < 0)
 			return ret;
+		n -= before;
 		if (n > slots->n_tokens - token)
 			n = slots->n_tokens - token;
-		place_tokens(slots, layer, slot_of, fired, token, n);
+		place_tokens(slots, layer, slot_of, fired + before * bits_words(slots->n_slots),
+			     token, n);
 		token += n;
+		before = 0;
 	}
 	return 0;
 }
@@ -87,23 +96,35 @@ static int read_layers(const struct model_file *file, const struct trace *trace,
 	return ret;
 }
 
-int token_slots_read(const struct model_file *file, const struct trace *trace,
-		     const char *trace_path, uint32_t n_tokens, struct token_slots *slots,
-		     struct error *err)
+int token_slots_check(const struct model_file *file, const struct trace *trace,
+		      const char *trace_path, struct error *err)
 {
 	const struct trace_shape *shape = trace_get_shape(trace);
-	uint64_t tokens = trace_tokens(trace);
+
+	if (shape->model_id == file->origin.model_id &&
+	    shape->n_layers == file->config.n_layers && shape->n_neurons == file->config.n_ffn)
+		return 0;
+	return error_set(err, -EINVAL, "%s: the trace of another model than %s", trace_path,
+			 gguf_path(file->gguf));
+}
+
+int token_slots_read(const struct model_file *file, const struct trace *trace,
+		     const char *trace_path, uint32_t first, uint32_t n_tokens,
+		     struct token_slots *slots, struct error *err)
+{
+	const struct trace_shape *shape = trace_get_shape(trace);
+	uint64_t all = trace_tokens(trace), tokens = all > first ? all - first : 0;
 	int ret;
 
 	*slots = (struct token_slots){
+		.first = first,
 		.n_tokens = tokens < n_tokens ? (uint32_t)tokens : n_tokens,
 		.n_layers = shape->n_layers,
 		.n_slots = shape->n_neurons,
 	};
-	if (shape->model_id != file->origin.model_id || shape->n_layers != file->config.n_layers ||
-	    shape->n_neurons != file->config.n_ffn)
-		return error_set(err, -EINVAL, "%s: the trace of another model than %s",
-				 trace_path, gguf_path(file->gguf));
+	ret = token_slots_check(file, trace, trace_path, err);
+	if (ret < 0)
+		return ret;
 	slots->sets = calloc((size_t)slots->n_tokens * slots->n_layers,
 			     bits_words(slots->n_slots) * sizeof(*slots->sets));
 	if (!slots->sets)

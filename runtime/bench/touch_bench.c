@@ -263,8 +263,8 @@ static int read_inputs(struct bench *bench, struct error *err)
 		return ret;
 	ret = trace_open(options->trace, &trace, err);
 	if (ret == 0) {
-		ret = token_slots_read(model, trace, options->trace, options->tokens,
-				       &bench->slots, err);
+		ret = token_slots_read(model, trace, options->trace, 0,
+				       options->tokens, &bench->slots, err);
 		trace_close(trace);
 	}
 	if (ret == 0)

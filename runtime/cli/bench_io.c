@@ -191,22 +191,14 @@ static int report(const struct io_bench_options *options, const char *shape,
 static int measure(const struct io_bench_options *options, struct io_results *results,
 		   struct error *err)
 {
+	struct io_inputs_options reading = io_bench_inputs(options);
 	struct progress_bar bar;
 	struct io_inputs inputs;
 	int ret;
 
 	progress_begin(&bar, "place");
-	ret = io_inputs_read(&(struct io_inputs_options){
-		.model = options->model,
-		.trace = options->trace,
-		.n_tokens = options->tokens,
-		.cost = options->cost,
-		.cache_ratio = options->cache_ratio,
-		.bundle_bytes = options->bundle_bytes,
-		.effort = options->effort,
-		.copies = options->copies,
-		.progress = &bar.progress,
-	}, &inputs, err);
+	reading.progress = &bar.progress;
+	ret = io_inputs_read(&reading, &inputs, err);
 	progress_end(&bar, ret == 0);
 	if (ret < 0)
 		return ret;

@@ -50,6 +50,7 @@ int bench_device(const struct command *command, int argc, char **argv);
 int bench_io(const struct command *command, int argc, char **argv);
 int bench_place(const struct command *command, int argc, char **argv);
 int bench_prefetch(const struct command *command, int argc, char **argv);
+int bench_replay(const struct command *command, int argc, char **argv);
 int bench_touch(const struct command *command, int argc, char **argv);
 
 /* --- options.c --- */

@@ -49,8 +49,8 @@ static json_t *eval_json(const struct engine *engine, const struct perplexity *r
 		"ffn_wanted_share", usage_wanted_share(usage),
 		"layers", layer_shares(usage, dense),
 		"kernels", session_kernels(engine->session),
-		"io", "device", engine_device_json(engine),
-		"memory", engine_memory_json(engine));
+		"io", "device", engine_device_json(&engine->io),
+		"memory", engine_memory_json(&engine->io));
 
 	if (!dense)
 		json_object_set_new(object, "predictor", json_pack("{s:f, s:f, s:i, s:I}",

@@ -63,7 +63,7 @@ static json_t *logits_json(const struct engine *engine, const float *logits, con
 	return json_pack("{s:o, s:o, s:o}",
 		"logits", array,
 		"ids", json_u32s(ids, n_ids),
-		"memory", engine_memory_json(engine));
+		"memory", engine_memory_json(&engine->io));
 }
 
 struct ranked {

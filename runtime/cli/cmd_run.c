@@ -127,14 +127,14 @@ static json_t *run_json(const struct run *run, const struct bundle_store_stats *
 		"tokens_per_s", run->seconds > 0 ? run->n_made / run->seconds : 0.0,
 		"ffn_active_share", usage_active_share(engine->usage),
 		"ffn_wanted_share", usage_wanted_share(engine->usage),
-		"ffn_read_share", engine_read_share(engine, stats),
-		"io", engine_io_json(engine, stats),
+		"ffn_read_share", engine_read_share(&engine->io, stats, engine->usage->n_tokens),
+		"io", engine_io_json(&engine->io, stats, engine->usage->n_tokens),
 		"kernels", session_kernels(engine->session),
 		"threads", (int)session_threads(engine->session),
 		"dram_bytes", (json_int_t)(engine->model->resident_bytes +
 					   session_memory(engine->session) +
 					   bundle_store_memory(session_store(engine->session))),
-		"memory", engine_memory_json(engine),
+		"memory", engine_memory_json(&engine->io),
 		"seed", (json_int_t)run->options->seed,
 		"dense", run->options->dense);
 	free(text);
@@ -144,21 +144,12 @@ static json_t *run_json(const struct run *run, const struct bundle_store_stats *
 /* For people, on stderr so that stdout is the text alone. */
 static void show_summary(const struct run *run, const struct bundle_store_stats *stats)
 {
-	double tokens = (double)run->engine.usage->n_tokens;
-	char *source = engine_describe_source(&run->engine);
-	char bytes[HUMAN_SIZE];
-
-	fprintf(stderr,
-		"%zu prompt tokens in %.2f s, %u tokens at %.1f tokens/s; per token: %.1f reads, "
-		"%s from storage, %.2f ms waiting (%s)\n",
-		run->n_prompt, run->prompt_seconds, run->n_made,
-		run->seconds > 0 ? run->n_made / run->seconds : 0, (double)stats->reads / tokens,
-		human_bytes((uint64_t)((double)stats->bytes / tokens), bytes),
-		(double)stats->wait_ns * 1e-6 / tokens,
-		source ? source : "");
-	free(source);
+	fprintf(stderr, "%zu prompt tokens in %.2f s, %u tokens at %.1f tokens/s; ", run->n_prompt,
+		run->prompt_seconds, run->n_made,
+		run->seconds > 0 ? run->n_made / run->seconds : 0);
+	engine_show_io(stderr, &run->engine.io, stats, run->engine.usage->n_tokens);
 	if (run->options->engine.memory != ENGINE_NO_BUDGET)
-		engine_show_memory(&run->engine);
+		engine_show_memory(&run->engine.io);
 }
 
 static int generate(struct run *run, struct error *err)

@@ -30,19 +30,23 @@
  */
 #define ENOUGH_STAGING (16 * MIB)
 
-static uint64_t program_bytes(const struct model *model, const struct session_options *options,
-			      const struct memory_base *base)
+/* The computing ones, of which the caller's is one, and one that may read. */
+static uint64_t n_threads(const struct memory_user *user)
 {
-	/* The computing ones, and one that may read. */
-	uint64_t threads = (uint64_t)thread_pool_count(options->threads) + 1;
+	return user->session ? (uint64_t)thread_pool_count(user->session->threads) + 1 : 2;
+}
+
+static uint64_t program_bytes(const struct memory_user *user, const struct memory_base *base)
+{
 	uint64_t allowed = PROGRAM_BYTES, header_bytes;
 	uint64_t there = base->now.resident_bytes;
 
-	gguf_header(model->file->gguf, &header_bytes);
+	gguf_header(user->file->gguf, &header_bytes);
 	allowed += HEADER_COPIES * header_bytes;
 	if (amount_sum(there, PROGRAM_GROWTH) > allowed)
 		allowed = amount_round_up(amount_sum(there, PROGRAM_GROWTH), PROGRAM_STEP);
-	return amount_sum(amount_sum(allowed, base->caller_bytes), threads * THREAD_BYTES);
+	return amount_sum(amount_sum(allowed, base->caller_bytes),
+			  n_threads(user) * THREAD_BYTES);
 }
 
 /* All but what the kernel keeps. */
@@ -64,36 +68,59 @@ uint64_t memory_parts_sum(const struct memory_parts *parts)
 	return amount_sum(sum_in_process(parts), parts->kernel);
 }
 
-int memory_plan(const struct model *model, const struct session_options *options,
-		const struct memory_base *base, struct memory_parts *parts, struct error *err)
+struct memory_user memory_user_session(const struct model *model, struct session_options *options)
 {
-	struct session_memory session;
+	return (struct memory_user){
+		.file = model->file,
+		.store = &options->store,
+		.model = model,
+		.session = options,
+	};
+}
+
+/* What a session takes, or of that what a store by itself does. */
+static int plan_user(const struct memory_user *user, struct session_memory *memory,
+		     struct error *err)
+{
+	struct bundle_geometry geometry = model_store_geometry(user->file);
+
+	if (user->session)
+		return session_plan_memory(user->model, user->session, memory, err);
+	*memory = (struct session_memory){
+		.opening = model_store_opening_bytes(&user->file->config, user->store),
+	};
+	return bundle_store_plan_memory(&geometry, user->store, &memory->store, err);
+}
+
+int memory_plan(const struct memory_user *user, const struct memory_base *base,
+		struct memory_parts *parts, struct error *err)
+{
+	struct session_memory memory;
 	uint64_t opening;
-	int ret = session_plan_memory(model, options, &session, err);
+	int ret = plan_user(user, &memory, err);
 
 	if (ret < 0)
 		return ret;
-	opening = amount_sum(session.opening, session.store.opening);
+	opening = amount_sum(memory.opening, memory.store.opening);
 	*parts = (struct memory_parts){
-		.program = program_bytes(model, options, base),
-		.weights = model_weights_bytes(model->file),
-		.keys_values = session.keys_values,
-		.scratch = amount_sum(amount_sum(session.scratch, session.store.requests), opening),
-		.staging = session.store.staging,
-		.cache = session.store.cache,
-		.tables = session.store.tables,
+		.program = program_bytes(user, base),
+		.weights = user->session ? model_weights_bytes(user->file) : 0,
+		.keys_values = memory.keys_values,
+		.scratch = amount_sum(amount_sum(memory.scratch, memory.store.requests), opening),
+		.staging = memory.store.staging,
+		.cache = memory.store.cache,
+		.tables = memory.store.tables,
 	};
-	parts->kernel = amount_sum(session.store.kernel, sum_in_process(parts) / PAGE_TABLE_SHARE);
+	parts->kernel = amount_sum(memory.store.kernel, sum_in_process(parts) / PAGE_TABLE_SHARE);
 	return 0;
 }
 
 /* The options that are being tried. */
 struct search {
-	const struct model *model;
+	const struct memory_user *user;
 	const struct memory_base *base;
 	struct bundle_geometry geometry;
 	uint64_t budget;
-	struct session_options *options;
 	struct memory_parts parts; /* of the options tried last */
 };
 
@@ -108,7 +135,7 @@ static uint64_t needed(const struct search *search)
 /* Whether the options fit. They are possible ones, so that planning does not fail. */
 static bool fits(struct search *search)
 {
-	return memory_plan(search->model, search->options, search->base, &search->parts, NULL) == 0 &&
+	return memory_plan(search->user, search->base, &search->parts, NULL) == 0 &&
 	       needed(search) <= search->budget;
 }
 
@@ -144,7 +171,7 @@ static void set_staging(struct search *search, uint64_t n)
 	uint64_t bytes = bundle_store_least_staging(&search->geometry) + n * STAGING_STEP;
 	uint64_t most = most_staging(search);
 
-	search->options->store.staging_bytes = bytes < most ? bytes : most;
+	search->user->store->staging_bytes = bytes < most ? bytes : most;
 }
 
 static uint64_t staging_steps(const struct search *search)
@@ -162,15 +189,15 @@ static uint64_t n_bundles(const struct search *search)
 /* The store rounds down: there may be one less, and it is that which is planned. */
 static void set_cache(struct search *search, uint64_t n)
 {
-	search->options->store.cache_ratio = (double)n / (double)n_bundles(search);
+	search->user->store->cache_ratio = (double)n / (double)n_bundles(search);
 }
 
-/* A batch that fits; false when there is none. */
+/* A batch that fits; false when there is none. A store by itself has none to make smaller. */
 static bool choose_batch(struct search *search)
 {
-	struct session_options *options = search->options;
-	bool batch_is_free = options->max_batch == 0;
-	uint32_t batch = session_planned_batch(search->model, options);
+	struct session_options *options = search->user->session;
+	bool batch_is_free = options && options->max_batch == 0;
+	uint32_t batch = options ? session_planned_batch(search->user->model, options) : 1;
 
 	while (!fits(search)) {
 		if (!batch_is_free || batch == 1)
@@ -199,48 +226,57 @@ static double mib(uint64_t bytes)
 	return (double)bytes / (double)MIB;
 }
 
+/* "0.5 for weights, 1.0 for keys and values of 10 tokens, "; nothing of a store by itself. */
+static void name_model_parts(const struct search *search, char *text, size_t size)
+{
+	const struct memory_user *user = search->user;
+
+	text[0] = '\0';
+	if (user->session)
+		snprintf(text, size, "%.1f for weights, %.1f for keys and values of %u tokens, ",
+			 mib(search->parts.weights), mib(search->parts.keys_values),
+			 session_planned_tokens(user->model, user->session));
+}
+
 static int refuse(const struct search *search, struct error *err)
 {
 	const struct memory_parts *parts = &search->parts;
 	uint64_t named = amount_sum(amount_sum(parts->weights, parts->keys_values),
 				    amount_sum(parts->staging, parts->cache));
 	uint64_t rest = needed(search) > named ? needed(search) - named : 0;
-	char cache[64] = "";
+	char of_model[128], cache[64] = "";
 
+	name_model_parts(search, of_model, sizeof(of_model));
 	if (parts->cache)
 		snprintf(cache, sizeof(cache), "%.1f for the cache asked for, ", mib(parts->cache));
 	return error_set(err, -ENOMEM,
 			 "%s: does not fit into %llu bytes of memory; at least %llu (%.1f MiB) are "
-			 "needed: %.1f for weights, %.1f for keys and values of %u tokens, %.1f for "
-			 "staging, %s%.1f for program and scratch; allow that much, or ask for less",
-			 gguf_path(search->model->file->gguf), (unsigned long long)search->budget,
-			 (unsigned long long)needed(search), mib(needed(search)),
-			 mib(parts->weights), mib(parts->keys_values),
-			 session_planned_tokens(search->model, search->options),
+			 "needed: %s%.1f for staging, %s%.1f for program and scratch; allow that "
+			 "much, or ask for less",
+			 gguf_path(search->user->file->gguf), (unsigned long long)search->budget,
+			 (unsigned long long)needed(search), mib(needed(search)), of_model,
 			 mib(parts->staging), cache, mib(rest));
 }
 
-int memory_fit(const struct model *model, const struct memory_budget *budget,
-	       const struct memory_base *base, struct session_options *options,
-	       struct memory_parts *parts, struct error *err)
+int memory_fit(const struct memory_user *user, const struct memory_budget *budget,
+	       const struct memory_base *base, struct memory_parts *parts, struct error *err)
 {
 	struct search search = {
-		.model = model,
+		.user = user,
 		.base = base,
-		.geometry = model_store_geometry(model),
+		.geometry = model_store_geometry(user->file),
 		.budget = budget->bytes,
-		.options = options,
 	};
 	int ret;
 
 	if (!budget->keep_cache_ratio)
 		set_cache(&search, 0);
 	set_staging(&search, 0);
-	ret = memory_plan(model, options, base, parts, err);
+	ret = memory_plan(user, base, parts, err);
 	if (ret < 0)
 		return ret;
 	if (!choose_batch(&search))
 		return refuse(&search, err);
 	choose_staging_and_cache(&search, budget->keep_cache_ratio);
-	return memory_plan(model, options, base, parts, err);
+	return memory_plan(user, base, parts, err);
 }

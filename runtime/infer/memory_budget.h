@@ -35,7 +35,7 @@ struct memory_parts {
 	uint64_t kernel; /* tables of pages, queues; not in VmHWM */
 };
 
-/* What does not depend on the session's options. */
+/* What does not depend on the options. */
 struct memory_base {
 	struct proc_memory now; /* with the model opened, without weights; zeros: not known */
 	uint64_t caller_bytes; /* what the caller will take: logits, text */
@@ -45,11 +45,22 @@ struct memory_base {
 uint64_t memory_parts_sum(const struct memory_parts *parts);
 
 /*
- * What a session with these options will take, the model included. Fails as
- * session_plan_memory() does.
+ * Who takes memory: a session and its model or, with these two NULL, a store of the file's
+ * bundles by itself. All of it stays in place while this is used.
  */
-int memory_plan(const struct model *model, const struct session_options *options,
-		const struct memory_base *base, struct memory_parts *parts, struct error *err);
+struct memory_user {
+	const struct model_file *file;
+	struct bundle_store_options *store; /* the session's, where there is one */
+	const struct model *model;
+	struct session_options *session;
+};
+
+struct memory_user memory_user_session(const struct model *model,
+				       struct session_options *options);
+
+/* What is taken with these options. Fails as session_plan_memory() does. */
+int memory_plan(const struct memory_user *user, const struct memory_base *base,
+		struct memory_parts *parts, struct error *err);
 
 struct memory_budget {
 	uint64_t bytes;
@@ -61,12 +72,11 @@ struct memory_budget {
 };
 
 /*
- * Choose max_batch, staging_bytes and cache_ratio of the options so that all fits, and say
- * what is planned in *parts. Fails with -ENOMEM for a budget that cannot be met; the message
+ * Choose max_batch, staging_bytes and cache_ratio of the user's options so that all fits, and
+ * say what is planned in *parts. Fails with -ENOMEM for a budget that cannot be met; the message
  * says how much is needed at least, and for what.
  */
-int memory_fit(const struct model *model, const struct memory_budget *budget,
-	       const struct memory_base *base, struct session_options *options,
-	       struct memory_parts *parts, struct error *err);
+int memory_fit(const struct memory_user *user, const struct memory_budget *budget,
+	       const struct memory_base *base, struct memory_parts *parts, struct error *err);
 
 #endif

@@ -60,15 +60,15 @@ static int read_places(const struct model_file *file, uint32_t **result, struct 
 	return ret;
 }
 
-struct bundle_geometry model_store_geometry(const struct model *model)
+struct bundle_geometry model_store_geometry(const struct model_file *file)
 {
-	const struct model_config *config = &model->config;
+	const struct model_config *config = &file->config;
 
 	return (struct bundle_geometry){
 		.n_layers = config->n_layers,
 		.slots = config->n_ffn,
 		.stride = model_bundle_stride(config),
-		.offsets = model->file->bundle_offsets,
+		.offsets = file->bundle_offsets,
 		.positions = model_positions(config),
 	};
 }
@@ -79,11 +79,10 @@ uint64_t model_store_opening_bytes(const struct model_config *config,
 	return places_bytes(config) + (options->cache_ratio > 0 ? frequencies_bytes(config) : 0);
 }
 
-int model_store_open(const struct model *model, const struct bundle_store_options *options,
+int model_store_open(const struct model_file *file, const struct bundle_store_options *options,
 		     struct bundle_store **store, struct error *err)
 {
-	const struct model_file *file = model->file;
-	struct bundle_geometry geometry = model_store_geometry(model);
+	struct bundle_geometry geometry = model_store_geometry(file);
 	struct bundle_store_options with_hints = *options;
 	float *frequency = NULL;
 	uint32_t *slot_at = NULL;

@@ -156,7 +156,7 @@ static void set_sizes(struct session *session, const struct model *model,
 int session_plan_memory(const struct model *model, const struct session_options *options,
 			struct session_memory *memory, struct error *err)
 {
-	struct bundle_geometry geometry = model_store_geometry(model);
+	struct bundle_geometry geometry = model_store_geometry(model->file);
 	struct session session;
 	uint64_t rest;
 
@@ -190,7 +190,7 @@ int session_open(const struct model *model, const struct session_options *option
 	if (ret == 0)
 		ret = allocate(session, err);
 	if (ret == 0)
-		ret = model_store_open(model, &options->store, &session->store, err);
+		ret = model_store_open(model->file, &options->store, &session->store, err);
 	if (ret < 0) {
 		session_close(session);
 		return ret;

@@ -7,10 +7,11 @@
  * All reads of a submit go to the module in one call that does not wait. It leaves out pages
  * that are resident, which nobody here can know, and only then reads over short gaps: so reads
  * are given as they are wanted, and gap_bytes goes along. An eventfd tells when all is read;
- * a wait sleeps for that, once, and then has the kernel map the pages (MADV_POPULATE_READ), a
- * call for each stretch of them, so that who computes takes no faults. What has left the page
- * cache meanwhile, or what the module's quotas refused, is read then, a page at a time. A page
- * that cannot be had is an error there, and not a SIGBUS.
+ * a wait sleeps for that, once, and then touches the pages, so that who computes takes no
+ * faults. Most are mapped already: a touch costs nothing then, and a call to have them mapped
+ * would. What has left the page cache meanwhile, or what the module's quotas refused, is read
+ * by the touch, a page at a time. A page that cannot be had is an error there, and not a SIGBUS
+ * (base/page_touch.h).
  */
 #define _GNU_SOURCE
 #include "storage/source_ops.h"
@@ -25,6 +26,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/page_touch.h"
 #include "base/random.h"
 #include "kernel/kernel_device.h"
 #include "storage/source_mapping.h"
@@ -197,78 +199,28 @@ static int wait_for_batch(const struct source *source, struct batch *batch, stru
 	return 0;
 }
 
-/* Map the pages from `begin` to `end`, which are read where they have to be. */
-static int populate(const struct kernel_source *kernel, uint64_t begin, uint64_t end)
-{
-	while (madvise(kernel->bytes + begin, end - begin, MADV_POPULATE_READ))
-		if (errno != EINTR && errno != EAGAIN)
-			return -errno;
-	return 0;
-}
-
-static uint64_t page_begin(const struct kernel_source *kernel, const struct source_read *read)
-{
-	return read->offset & ~(uint64_t)(kernel->page - 1);
-}
-
-static uint64_t page_end(const struct kernel_source *kernel, const struct source_read *read)
-{
-	return (read->offset + read->length + kernel->page - 1) & ~(uint64_t)(kernel->page - 1);
-}
-
-/* -EFAULT is where a touch would be a SIGBUS: the file has ended, or a read has failed. */
-static void fail(struct source *source, const struct source_read *read, int code)
+/* A page of the read cannot be had: the file has ended, or it cannot be read. */
+static void fail(struct source *source, const struct source_read *read)
 {
 	struct stat st;
 
-	if (code == -EFAULT && fstat(source->fd, &st) == 0 &&
-	    read->offset + read->length > (uint64_t)st.st_size)
+	if (fstat(source->fd, &st) == 0 && read->offset + read->length > (uint64_t)st.st_size)
 		source_fail_early_end(source, read, (uint64_t)st.st_size);
 	else
-		source_fail(source, read, code == -EFAULT ? -EIO : code);
+		source_fail(source, read, -EIO);
 }
 
-/* Which of some reads it was that failed. */
-static int find_failure(struct source *source, const struct source_read *reads, uint32_t n,
-			struct error *err)
+/* Have the pages of the reads mapped, which most are: who computes takes no faults. */
+static int touch_reads(struct source *source, const struct source_read *reads, uint32_t n_reads,
+		       struct error *err)
 {
 	const struct kernel_source *kernel = source->state;
 
-	for (uint32_t i = 0; i < n && source->failure.code == 0; i++) {
-		int ret = populate(kernel, page_begin(kernel, &reads[i]),
-				   page_end(kernel, &reads[i]));
-
-		if (ret < 0)
-			fail(source, &reads[i], ret);
-	}
-	return source_failure(source, err);
-}
-
-/* Map what has been read; reads in order whose pages adjoin take one call. */
-static int populate_reads(struct source *source, const struct source_read *reads, uint32_t n_reads,
-			  struct error *err)
-{
-	const struct kernel_source *kernel = source->state;
-	uint32_t next;
-
-	for (uint32_t i = 0; i < n_reads; i = next) {
-		uint64_t begin = page_begin(kernel, &reads[i]), end = page_end(kernel, &reads[i]);
-		int ret;
-
-		for (next = i + 1; next < n_reads; next++) {
-			uint64_t at = page_begin(kernel, &reads[next]);
-
-			if (at < begin || at > end)
-				break;
-			if (page_end(kernel, &reads[next]) > end)
-				end = page_end(kernel, &reads[next]);
+	for (uint32_t i = 0; i < n_reads; i++)
+		if (page_touch(kernel->bytes + reads[i].offset, reads[i].length, kernel->page)) {
+			fail(source, &reads[i]);
+			return source_failure(source, err);
 		}
-		if (populate(kernel, begin, end) < 0) {
-			ret = find_failure(source, reads + i, next - i, err);
-			if (ret < 0)
-				return ret;
-		}
-	}
 	return 0;
 }
 
@@ -281,7 +233,7 @@ static int kernel_wait(struct source *source, const struct source_read *reads, u
 	for (uint32_t i = 0; i < n_reads && ret == 0; i++)
 		if (!reads[i].done)
 			ret = wait_for_batch(source, &kernel->batches[reads[i].transferred], err);
-	return ret == 0 ? populate_reads(source, reads, n_reads, err) : ret;
+	return ret == 0 ? touch_reads(source, reads, n_reads, err) : ret;
 }
 
 /* Pages that are the read's alone, of which there may be none. */
@@ -380,6 +332,8 @@ static int kernel_start(struct source *source, struct error *err)
 	if (ret < 0)
 		goto fail;
 	ret = source_map_random(source, kernel->bytes, err);
+	if (ret == 0)
+		ret = page_touch_begin(err);
 	if (ret < 0) {
 		source_unmap(source, kernel->bytes);
 		goto fail;
@@ -400,6 +354,7 @@ static void kernel_stop(struct source *source)
 {
 	struct kernel_source *kernel = source->state;
 
+	page_touch_end();
 	source_unmap(source, kernel->bytes);
 	free_kernel_source(kernel);
 }

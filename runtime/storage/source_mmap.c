@@ -36,8 +36,10 @@ static int process_counts(struct source_counts *counts)
 		return ret;
 	if (getrusage(RUSAGE_SELF, &usage) < 0)
 		return -errno;
-	counts->reads = (uint64_t)usage.ru_majflt;
-	counts->bytes = io.read_bytes;
+	*counts = (struct source_counts){
+		.reads = (uint64_t)usage.ru_majflt,
+		.bytes = io.read_bytes,
+	};
 	return 0;
 }
 

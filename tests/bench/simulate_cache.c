@@ -375,7 +375,8 @@ int main(int argc, char **argv)
 	}
 	must(model_file_open(argv[1], &model, &err), &err);
 	must(trace_open(argv[2], &trace, &err), &err);
-	must(token_slots_read(model, trace, argv[2], (uint32_t)atoi(argv[3]), &slots, &err), &err);
+	must(token_slots_read(model, trace, argv[2], 0, (uint32_t)atoi(argv[3]), &slots, &err),
+	     &err);
 	frequency = read_frequencies(model);
 	printf("simulate_cache: device's time per token in a (a/b %d KiB), %u tokens, %u layers of %u "
 	       "bundles;\n"

@@ -3,7 +3,8 @@
  * Any bytes as a model file whose checksums are right: refused, or it can be loaded
  * and a token goes through it. The checksums are made right here, since no fuzzer
  * would ever guess one; so what is tested are the checks behind them. The seeds are
- * models of width 2 and 4, imported, packed and gated, aligned to 32 bytes to be small.
+ * models of width 2 and 4, imported, packed, packed with copies of bundles, and gated, aligned
+ * to 32 bytes to be small.
  */
 #include <stdlib.h>
 #include <string.h>

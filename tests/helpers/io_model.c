@@ -50,6 +50,7 @@ struct io_inputs_options io_model_options(const char *model, const char *trace)
 	return (struct io_inputs_options){
 		.effort = ORDER_BEST_DEFAULT_EFFORT,
 		.model = model, .trace = trace, .n_tokens = 1000,
+		.layouts = { true, true, true, true },
 		/* An I/O costs 16 bundles: see make_order() of helpers/activity.h. */
 		.cost = { .a_us = 16, .b_us_per_mib = 1048576 / IO_MODEL_STRIDE },
 		.cache_ratio = best_of_16_bundles.cache_ratio,

@@ -39,7 +39,7 @@ struct io_model {
 	struct io_token tokens[IO_MODEL_TOKENS];
 };
 
-/* What makes its inputs, or others of a trace. */
+/* What makes its inputs, in all layouts, or others of a trace. */
 struct io_inputs_options io_model_options(const char *model, const char *trace);
 
 /* In a fresh folder, with the inputs read. */

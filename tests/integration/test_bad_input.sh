@@ -61,6 +61,7 @@ for kind in missing directory empty fifo text truncated head random; do
 		"trace $file --text $text -o $out" "train $file --trace $work/trace -o $out" \
 		"pack $file --placement $work/placement -o $out" "place $file -o $out" \
 		"train $work/model.gguf --trace $file -o $out" \
+		"bench replay $file --trace $work/trace" "bench replay $linked --trace $file" \
 		"bench touch $file --trace $work/trace --dir $work/out" \
 		"bench touch $linked --trace $file --dir $work/out" \
 		"bench place demo --trace $file" "bench place demo --trace $work/trace --unseen $file" \
@@ -116,6 +117,10 @@ quietly "$COLINK" trace "$work/other.gguf" --text "$text" --tokens 10 -o "$work/
 refused_cleanly 'bench touch: the trace of another model' \
 	'other.trace: the trace of another model than .*/linked.gguf' \
 	"$COLINK" bench touch "$linked" --trace "$work/other.trace" --dir "$work/out"
+
+refused 'bench replay: the trace of another model' \
+	'other.trace: the trace of another model than .*/linked.gguf' \
+	"$COLINK" bench replay "$linked" --trace "$work/other.trace"
 
 # Text that is none.
 refused 'run: a prompt that is not UTF-8' 'UTF-8' "$COLINK" run "$linked" -p $'a\xff' -n 1

@@ -148,6 +148,19 @@ done
 check 'a bad bundle is named' misused 'bundles of 4097 bytes: have to be of whole pages' \
 	"$COLINK" bench touch "$linked" --trace "$linked" --bundle 4097
 
+check 'bench replay of nothing' misused 'expected: MODEL' "$COLINK" bench replay
+check 'bench replay without a trace' misused '--trace FILE is needed' \
+	"$COLINK" bench replay "$linked"
+for option in '--tokens 0' '--tokens -1' '--skip x' '--compute-us -1' '--io disk' '--gap 1k' \
+	'--cache-ratio 1.01' '--cache-policy best' '--after-use burn' '--read-ahead 0' \
+	'--queue-depth 9999' '--batch 1' '--threads 1' extra; do
+	# shellcheck disable=SC2086
+	check "bench replay $option" misused 'see .colink bench replay --help' \
+		"$COLINK" bench replay "$linked" --trace "$linked" $option
+done
+check 'its unknown source is named' misused '--io disk: has to be auto, kernel, uring, mmap' \
+	"$COLINK" bench replay "$linked" --trace "$linked" --io disk
+
 check 'bench io of nothing' misused 'expected: MODEL' "$COLINK" bench io
 check 'bench io without a trace' misused '--trace FILE is needed' "$COLINK" bench io "$linked"
 for option in '--tokens 0' '--repeat 0' '--cache-ratio 1.01' '--cache-ratio nan' '--a-us 0' \

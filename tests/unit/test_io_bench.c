@@ -411,6 +411,65 @@ static void all_methods_take_turns(void **state)
 	io_results_free(&results);
 }
 
+static void assert_same_layout(const struct io_layout_inputs *a, const struct io_layout_inputs *b)
+{
+	assert_memory_equal(a->wanted.sets, b->wanted.sets,
+			    (size_t)IO_MODEL_TOKENS * IO_MODEL_LAYERS * WORDS * sizeof(uint64_t));
+	assert_memory_equal(a->frequency, b->frequency,
+			    IO_MODEL_LAYERS * IO_MODEL_SLOTS * sizeof(float));
+}
+
+/* Its layout and the identity, as they are among all. */
+static void read_for_one_method(const struct io_model *model,
+				const struct io_bench_options *options, struct io_inputs *inputs)
+{
+	const struct io_inputs_options all = io_model_options(model->model, model->trace);
+	const int used = (int)io_method_find(options->methods[0])->layout;
+	struct io_inputs_options reading = io_bench_inputs(options);
+	struct error err;
+
+	/* The layouts that they are compared with were made by these. */
+	reading.cost = all.cost;
+	reading.cache_ratio = all.cache_ratio;
+	reading.effort = all.effort;
+	assert_ok(io_inputs_read(&reading, inputs, &err), &err);
+	for (int i = 0; i < IO_LAYOUTS; i++)
+		if (i == IO_IDENTITY || i == used)
+			assert_same_layout(&inputs->layouts[i], &model->inputs.layouts[i]);
+		else
+			assert_null(inputs->layouts[i].wanted.sets);
+}
+
+/* A method reads what it does among all others. */
+static void a_method_by_itself(void **state)
+{
+	const struct io_model *model = *state;
+	struct io_bench_options options = options_of(model);
+	struct io_results all, alone;
+	struct io_inputs inputs;
+	struct error err;
+
+	need_disk(model->folder);
+	assert_ok(io_bench(&options, &model->inputs, &all, NULL, &err), &err);
+	options.n_methods = 1;
+	for (size_t i = 0; i < all.n; i++) {
+		const struct io_sample *expected = &all.results[i].samples[0], *sample;
+
+		options.methods = &all.results[i].name;
+		read_for_one_method(model, &options, &inputs);
+		assert_ok(io_bench(&options, &inputs, &alone, NULL, &err), &err);
+		assert_int_equal(alone.n, 1);
+		assert_true(alone.wanted_bytes_per_token == all.wanted_bytes_per_token);
+		sample = &alone.results[0].samples[0];
+		assert_true(sample->reads == expected->reads);
+		assert_true(sample->bytes == expected->bytes);
+		assert_true(sample->cache_hit_share == expected->cache_hit_share);
+		io_results_free(&alone);
+		io_inputs_free(&inputs);
+	}
+	io_results_free(&all);
+}
+
 /* Each of the three once, whatever the number of repeats. */
 static void what_maps_is_missing_without_groups(void **state)
 {
@@ -529,6 +588,7 @@ int main(void)
 		model_test(window_is_of_five_tokens),
 		model_test(window_says_what_it_holds),
 		model_test(all_methods_take_turns),
+		model_test(a_method_by_itself),
 		model_test(what_maps_is_missing_without_groups),
 		model_test(trace_of_another_model),
 		model_test(smaller_bundles),

@@ -106,21 +106,12 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct io_inputs_options inputs_options(const struct fixture *f, double copies)
-{
-	return (struct io_inputs_options){
-		.model = f->model, .trace = f->trace, .n_tokens = TOKENS,
-		/* An I/O costs 4 bundles. */
-		.cost = { .a_us = 4, .b_us_per_mib = 1048576 / STRIDE },
-		.copies = copies,
-	};
-}
-
 static struct io_bench_options bench_options(const struct fixture *f, double copies)
 {
 	return (struct io_bench_options){
 		.model = f->model, .trace = f->trace, .tokens = TOKENS, .mmap_tokens = 1,
 		.copies = copies, .repeats = 1, .queue_depth = 16, .seed = 1,
+		/* An I/O costs 4 bundles. */
 		.cost = { .a_us = 4, .b_us_per_mib = 1048576 / STRIDE },
 		.groups = { "/dev/null", "/dev/null" },
 	};
@@ -138,7 +129,7 @@ static void copies_save_reads(void **state)
 {
 	const struct fixture *f = *state;
 	const struct io_bench_options options = bench_options(f, 0.25);
-	struct io_inputs_options reading = inputs_options(f, 0.25);
+	const struct io_inputs_options reading = io_bench_inputs(&options);
 	const struct io_sample *without, *with;
 	uint32_t primary[NEURONS];
 	struct io_results results;
@@ -168,7 +159,8 @@ static void copies_save_reads(void **state)
 static void a_file_has_to_have_room(void **state)
 {
 	const struct fixture *f = *state;
-	struct io_inputs_options options = inputs_options(f, 0.26);
+	const struct io_bench_options asked = bench_options(f, 0.26);
+	struct io_inputs_options options = io_bench_inputs(&asked);
 	struct io_inputs inputs;
 	struct error err;
 
@@ -184,11 +176,38 @@ static void a_file_has_to_have_room(void **state)
 	io_inputs_free(&inputs);
 }
 
+/* Of a file that has no room for any. */
+static void copies_that_nobody_measures_are_not_placed(void **state)
+{
+	const struct fixture *f = *state;
+	const char *const without[] = { "full", "linked" }, *const with[] = { "full+copies" };
+	struct io_bench_options options = bench_options(f, 0.25);
+	struct io_inputs_options reading;
+	struct io_inputs inputs;
+	struct error err;
+
+	write_model(f->model, 0);
+	options.methods = without;
+	options.n_methods = 2;
+	reading = io_bench_inputs(&options);
+	assert_ok(io_inputs_read(&reading, &inputs, &err), &err);
+	assert_int_equal(inputs.n_copies, 0);
+	assert_null(inputs.slot_at);
+	io_inputs_free(&inputs);
+	options.methods = with;
+	options.n_methods = 1;
+	reading = io_bench_inputs(&options);
+	assert_refused_with(io_inputs_read(&reading, &inputs, &err), &err, f->model,
+			    "room for 0 copies");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_file_has_to_have_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(copies_save_reads, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(copies_that_nobody_measures_are_not_placed, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests_name("io copies", tests, NULL, NULL);

@@ -60,6 +60,13 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* As if the header had said so. */
+static void set_config(const struct fixture *fixture, struct model_config config)
+{
+	fixture->model->config = config;
+	fixture->model->file->config = config;
+}
+
 #define model_test(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 static const struct session_options usual = {
@@ -70,10 +77,12 @@ static const struct session_options usual = {
 static struct memory_parts planned(const struct fixture *fixture,
 				   const struct session_options *options, struct memory_base base)
 {
+	struct session_options copy = *options;
+	const struct memory_user user = memory_user_session(fixture->model, &copy);
 	struct memory_parts parts;
 	struct error err;
 
-	assert_ok(memory_plan(fixture->model, options, &base, &parts, &err), &err);
+	assert_ok(memory_plan(&user, &base, &parts, &err), &err);
 	return parts;
 }
 
@@ -122,6 +131,7 @@ static void sizes_follow_the_options(void **state)
 {
 	const struct fixture *fixture = *state;
 	struct session_options options = usual;
+	struct memory_user user;
 	struct memory_parts all = planned(fixture, &options, (struct memory_base){ 0 }), other;
 
 	assert_int_equal(all.keys_values, 2 * LAYERS * CONTEXT * 4 * sizeof(float));
@@ -146,8 +156,8 @@ static void sizes_follow_the_options(void **state)
 	options.store.source = "mmap";
 	assert_int_equal(planned(fixture, &options, (struct memory_base){ 0 }).staging, 0);
 	options.store.cache_ratio = 2;
-	assert_int_equal(memory_plan(fixture->model, &options, &(struct memory_base){ 0 }, &other,
-				     NULL), -EINVAL);
+	user = memory_user_session(fixture->model, &options);
+	assert_int_equal(memory_plan(&user, &(struct memory_base){ 0 }, &other, NULL), -EINVAL);
 }
 
 /* An allowance, or what is there and may come, in steps. */
@@ -183,8 +193,9 @@ static int fit(const struct fixture *fixture, uint64_t bytes, bool keep_cache_ra
 	       struct memory_base base, struct session_options *options, struct error *err)
 {
 	const struct memory_budget budget = { bytes, keep_cache_ratio };
+	const struct memory_user user = memory_user_session(fixture->model, options);
 	struct memory_parts parts;
-	int ret = memory_fit(fixture->model, &budget, &base, options, &parts, err);
+	int ret = memory_fit(&user, &budget, &base, &parts, err);
 
 	if (ret == 0) {
 		assert_true(memory_parts_sum(&parts) <= bytes);
@@ -215,7 +226,7 @@ static double one_more(const struct session_options *options)
 static void every_budget_is_used(void **state)
 {
 	const struct fixture *fixture = *state;
-	const struct bundle_geometry geometry = model_store_geometry(fixture->model);
+	const struct bundle_geometry geometry = model_store_geometry(fixture->model->file);
 	uint64_t least = least_of(fixture, usual, false);
 	uint32_t batch = 0;
 	uint64_t staging = 0;
@@ -252,12 +263,15 @@ static void every_budget_is_used(void **state)
 static void staging_and_cache_share_what_is_left(void **state)
 {
 	const struct fixture *fixture = *state;
+	const struct model_config before = fixture->model->config;
+	struct model_config config = before;
 	struct session_options least = usual;
 	struct bundle_geometry geometry;
 	uint64_t whole, smallest, begin;
 
-	fixture->model->config.n_ffn = 200000;
-	geometry = model_store_geometry(fixture->model);
+	config.n_ffn = 200000;
+	set_config(fixture, config);
+	geometry = model_store_geometry(fixture->model->file);
 	whole = 2 * bundle_store_default_staging(&geometry);
 	least.store.staging_bytes = bundle_store_least_staging(&geometry);
 	smallest = 2 * least.store.staging_bytes;
@@ -288,7 +302,7 @@ static void staging_and_cache_share_what_is_left(void **state)
 		else
 			assert_in_range(parts.staging, whole - (whole >> 7), whole + 16384);
 	}
-	fixture->model->config.n_ffn = NEURONS;
+	set_config(fixture, before);
 }
 
 static void with_enough_all_is_cached(void **state)
@@ -369,20 +383,21 @@ static void what_was_there_before_counts(void **state)
 static void absurd_sizes_do_not_wrap(void **state)
 {
 	const struct fixture *fixture = *state;
-	struct model_config *config = &fixture->model->config;
-	const struct model_config before = *config;
+	const struct model_config before = fixture->model->config;
+	struct model_config config = before;
 	struct session_options options = usual;
 	struct session *session;
 	struct error err = { 0 };
 
-	config->n_context = config->n_heads = config->d_model = 1u << 24;
+	config.n_context = config.n_heads = config.d_model = 1u << 24;
+	set_config(fixture, config);
 	options.max_batch = UINT32_MAX;
 	options.store.source = "mmap";
 	assert_true(total(fixture, &options) == AMOUNT_MOST);
 	assert_int_equal(fit(fixture, INT64_MAX, false, (struct memory_base){ 0 }, &options, &err),
 			 -ENOMEM);
 	assert_int_equal(session_open(fixture->model, &options, &session, &err), -ENOMEM);
-	*config = before;
+	set_config(fixture, before);
 
 	assert_true(memory_parts_sum(&(struct memory_parts){
 			    .weights = AMOUNT_MOST - 1, .kernel = 2 }) == AMOUNT_MOST);
@@ -396,25 +411,62 @@ static void absurd_sizes_do_not_wrap(void **state)
 static void staging_has_enough_some_day(void **state)
 {
 	const struct fixture *fixture = *state;
-	struct model_config *config = &fixture->model->config;
-	const struct model_config before = *config;
+	const struct model_config before = fixture->model->config;
+	struct model_config config = before;
 	struct session_options options = usual;
 	struct error err = { 0 };
 
-	config->n_ffn = (64u << 20) / model_bundle_stride(config);
+	config.n_ffn = (64u << 20) / model_bundle_stride(&config);
+	set_config(fixture, config);
 	options.max_batch = 1;
 	options.store.source = "pread";
 	assert_ok(fit(fixture, UINT64_C(900) << 20, false, (struct memory_base){ 0 }, &options,
 		      &err), &err);
 	assert_int_equal(options.store.staging_bytes, 16 << 20);
 	assert_true(options.store.cache_ratio > 0);
-	*config = before;
+	set_config(fixture, before);
+}
+
+/* Of all that a session takes, what is the store's, and nothing of a model. */
+static void a_store_by_itself_takes_its_part(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct session_options options = usual;
+	struct memory_parts all = planned(fixture, &options, (struct memory_base){ 0 }), parts;
+	const struct memory_user user = { .file = fixture->model->file, .store = &options.store };
+	const struct memory_base base = { 0 };
+	struct memory_budget budget = { 1, false };
+	struct error err = { 0 };
+
+	assert_ok(memory_plan(&user, &base, &parts, &err), &err);
+	assert_int_equal(parts.weights, 0);
+	assert_int_equal(parts.keys_values, 0);
+	assert_true(parts.scratch > 0 && parts.scratch < all.scratch);
+	assert_int_equal(parts.staging, all.staging);
+	assert_int_equal(parts.cache, all.cache);
+	assert_int_equal(parts.tables, all.tables);
+	assert_refused_with(memory_fit(&user, &budget, &base, &parts, &err), &err, fixture->path,
+			    "for program and scratch");
+	assert_null(strstr(err.message, "weights"));
+	assert_null(strstr(err.message, "keys and values"));
+	budget.bytes = strtoull(strstr(err.message, "at least ") + strlen("at least "), NULL, 10);
+	budget.bytes--;
+	assert_int_equal(memory_fit(&user, &budget, &base, &parts, &err), -ENOMEM);
+	budget.bytes++;
+	assert_ok(memory_fit(&user, &budget, &base, &parts, &err), &err);
+	assert_int_equal(memory_parts_sum(&parts), budget.bytes);
+	assert_int_equal(parts.cache, 0);
+	budget.bytes += MIB;
+	assert_ok(memory_fit(&user, &budget, &base, &parts, &err), &err);
+	assert_int_equal(parts.cache, BUNDLES * STRIDE);
+	assert_true(memory_parts_sum(&parts) <= budget.bytes);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		model_test(a_session_takes_what_is_planned),
+		model_test(a_store_by_itself_takes_its_part),
 		model_test(absurd_sizes_do_not_wrap),
 		model_test(every_budget_is_used),
 		model_test(sizes_follow_the_options),

@@ -5,6 +5,7 @@
  * not.
  */
 #include "helpers/activity.h"
+#include "helpers/same_placement.h"
 #include "helpers/test.h"
 
 #include <errno.h>
@@ -49,23 +50,6 @@ static struct trace *make_clustered_trace(const char *folder, uint32_t n_neurons
 	return trace;
 }
 
-static void assert_same(const struct placement *a, const struct placement *b)
-{
-	size_t bytes = a->n_neurons * sizeof(uint32_t);
-
-	assert_int_equal(a->method, b->method);
-	assert_int_equal(a->n_layers, b->n_layers);
-	assert_int_equal(a->n_neurons, b->n_neurons);
-	assert_int_equal(a->model_id, b->model_id);
-	assert_int_equal(a->n_tokens, b->n_tokens);
-	for (uint32_t l = 0; l < a->n_layers; l++) {
-		assert_memory_equal(a->layers[l].slot_to_neuron, b->layers[l].slot_to_neuron,
-				    bytes);
-		assert_memory_equal(a->layers[l].strength, b->layers[l].strength, bytes);
-		assert_memory_equal(a->layers[l].frequency, b->layers[l].frequency, bytes);
-	}
-}
-
 static void threads_do_not_matter(void **state)
 {
 	char *folder = make_folder();
@@ -89,7 +73,7 @@ static void threads_do_not_matter(void **state)
 	for (int i = 1; i < 3; i++) {
 		size_t bytes = N_LAYERS * ORDER_METHODS * sizeof(struct order_quality);
 
-		assert_same(placements[0], placements[i]);
+		assert_same_placement(placements[0], placements[i]);
 		assert_memory_equal(reports[0]->plain, reports[i]->plain, bytes);
 		assert_memory_equal(reports[0]->collapsed, reports[i]->collapsed, bytes);
 	}
@@ -390,7 +374,7 @@ static void what_is_saved_is_loaded(void **state)
 	(void)state;
 	image_init(&image);
 	assert_ok(placement_load(image.path, &loaded, &err), &err);
-	assert_same(image.placement, loaded);
+	assert_same_placement(image.placement, loaded);
 	placement_free(loaded);
 	image_free(&image);
 }

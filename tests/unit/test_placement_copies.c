@@ -4,6 +4,7 @@
  * threads; kept by a file of a version of its own, which is refused when it makes no sense.
  */
 #include "helpers/activity.h"
+#include "helpers/same_placement.h"
 #include "helpers/test.h"
 
 #include <errno.h>
@@ -44,28 +45,6 @@ static struct trace *make_clustered_trace(const char *folder)
 	};
 
 	return make_trace(folder, layers);
-}
-
-static void assert_same(const struct placement *a, const struct placement *b)
-{
-	size_t bytes = a->n_neurons * sizeof(uint32_t);
-
-	assert_int_equal(a->method, b->method);
-	assert_int_equal(a->n_layers, b->n_layers);
-	assert_int_equal(a->n_neurons, b->n_neurons);
-	assert_int_equal(a->model_id, b->model_id);
-	assert_int_equal(a->n_tokens, b->n_tokens);
-	assert_int_equal(a->n_positions, b->n_positions);
-	for (uint32_t l = 0; l < a->n_layers; l++) {
-		assert_memory_equal(a->layers[l].slot_to_neuron, b->layers[l].slot_to_neuron,
-				    bytes);
-		assert_memory_equal(a->layers[l].strength, b->layers[l].strength,
-				    placement_positions(a) * sizeof(float));
-		assert_memory_equal(a->layers[l].frequency, b->layers[l].frequency, bytes);
-		if (a->n_positions)
-			assert_memory_equal(a->layers[l].slot_at, b->layers[l].slot_at,
-					    a->n_positions * sizeof(uint32_t));
-	}
 }
 
 /* Groups of 10 of 100 neurons, with one of each of three others: in layer 0 half of the groups. */
@@ -144,7 +123,7 @@ static void copies_are_placed(void **state)
 	assert_int_equal(without->n_positions, 0);
 	assert_null(without->layers[0].slot_at);
 	assert_true(with->n_positions > 104 && with->n_positions <= 120);
-	assert_same(with, again);
+	assert_same_placement(with, again);
 	for (uint32_t l = 0; l < N_LAYERS; l++) {
 		const struct placement_layer *layer = &with->layers[l];
 
@@ -161,7 +140,7 @@ static void copies_are_placed(void **state)
 	}
 	assert_ok(placement_save(with, path, &err), &err);
 	assert_ok(placement_load(path, &loaded, &err), &err);
-	assert_same(with, loaded);
+	assert_same_placement(with, loaded);
 	free(neurons);
 	placement_free(without);
 	placement_free(with);
@@ -308,7 +287,7 @@ static void made_up_copies_are_refused(void **state)
 	(void)state;
 	image_init(&image);
 	assert_ok(placement_load(image.path, &loaded, &err), &err);
-	assert_same(image.placement, loaded);
+	assert_same_placement(image.placement, loaded);
 	placement_free(loaded);
 	for (size_t c = 0; c < sizeof(changes) / sizeof(changes[0]); c++) {
 		write_image(&image, changes[c].offset, changes[c].value);

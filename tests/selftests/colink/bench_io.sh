@@ -3,25 +3,9 @@
 #
 # `colink bench io`: the methods that map the file, in a real memory cgroup; that of the
 # group and of the disk's read-ahead nothing is left, however the program ends.
-model=$COLINK_DISK/linked.gguf
-[ -x /bin/colink ] && [ -e "$model" ] || { echo '1..0 # SKIP no program colink here'; exit 4; }
+. "$(dirname "$0")/colink_test.sh"
+need colink
 
-count=0
-failed=0
-# check NAME COMMAND ...: the case passes when the command does.
-check() {
-	name=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		failed=1
-	fi
-}
-
-disk=$(sed -n "s,^/dev/\([^ ]*\) $COLINK_DISK .*,\1,p" /proc/mounts)
 read_ahead=/sys/block/$disk/queue/read_ahead_kb
 # Other tests count on what it was, also when this one is ended.
 before=$(cat "$read_ahead")
@@ -50,13 +34,14 @@ check 'mapped files by all three ways' \
 check 'no group is left' no_group
 check 'and the read-ahead is as it was' as_it_was
 # 512 KiB around a fault, 128 KiB, a page: the less, the more faults and the fewer bytes.
-less() { [ "$(figure "$1" "$3")" -lt "$(figure "$2" "$3")" ]; }
-check 'more faults with 128 KiB' less mmap mmap-128k reads_per_token
-check 'and yet more with none' less mmap-128k mmap-random reads_per_token
-check 'fewer bytes with none' less mmap-random mmap-128k bytes_per_token
+reads_less() { [ "$(figure "$1" "$3")" -lt "$(figure "$2" "$3")" ]; }
+check 'more faults with 128 KiB' reads_less mmap mmap-128k reads_per_token
+check 'and yet more with none' reads_less mmap-128k mmap-random reads_per_token
+check 'fewer bytes with none' reads_less mmap-random mmap-128k bytes_per_token
 
+# Methods that map have no order to search.
 limit=$(figure mmap cache_bytes)
-colink bench io "$model" --trace $trace --tokens 500 --repeat 9 --effort 0 --method mmap-random \
+colink bench io "$model" --trace $trace --tokens 500 --repeat 9 --method mmap-random \
 	>/dev/null 2>&1 &
 pid=$!
 while no_group && [ -d /proc/$pid ]; do usleep 10000; done
@@ -70,5 +55,4 @@ kill -KILL $pid
 wait $pid 2>/dev/null
 for i in 1 2 3 4 5 6 7 8 9 10; do no_group || usleep 200000; done
 check 'no group is left by one that was killed' no_group
-echo "1..$count"
-exit $failed
+finish

@@ -3,23 +3,8 @@
 #
 # libcolink's example in a machine that has the module: with it, and with what is left when
 # it is not loaded. The same bytes from each; what the module reads is what it was asked for.
-model=$COLINK_DISK/linked.gguf
-[ -x /bin/gather_rows ] && [ -e "$model" ] || { echo '1..0 # SKIP no program gather_rows here'; exit 4; }
-
-count=0
-failed=0
-# check NAME COMMAND ...: the case passes when the command does.
-check() {
-	name=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		failed=1
-	fi
-}
+. "$(dirname "$0")/colink_test.sh"
+need gather_rows
 
 out=/tmp/gather.txt
 tensor=$(gather_rows "$model" | sort -t: -k2 -n | sed -n 's/^\(.*\): 2048 rows of .*/\1/p' | head -n 1)
@@ -36,7 +21,6 @@ gather() {
 by() { head -n 1 $out | grep -q "by $1"; }
 sum() { sed -n 's/^with prefetch.*checksum //p' $out; }
 kib() { sed -n 's/^the call .* for \([0-9]*\) KiB in .*/\1/p' $out; }
-counter() { sed -n "s/^$1 *//p" /sys/kernel/debug/colink/counters; }
 # The file's pages leave the cache when the example begins, its own table of tensors but for.
 module_read() {
 	before=$(counter pages_read)
@@ -77,5 +61,4 @@ check 'the module, when it is asked for, is missed' refused
 insmod "$COLINK_MODULE"
 check 'and is there again' gather module
 check 'with the same bytes' test "$(sum)" = "$first"
-echo "1..$count"
-exit $failed
+finish

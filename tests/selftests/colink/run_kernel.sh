@@ -2,67 +2,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # `colink run --io kernel` and `--io auto`: the tokens of every other source, with memory and
-# without, beside `colink load`, and with a module of which quotas are small; counts that are
-# the module's; what is said where the module is missing.
-model=$COLINK_DISK/linked.gguf
-[ -x /bin/colink ] && [ -e "$model" ] || { echo '1..0 # SKIP no program colink here'; exit 4; }
-
-count=0
-failed=0
-# check NAME COMMAND ...: the case passes when the command does.
-check() {
-	name=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		failed=1
-	fi
-}
-
-skip() {
-	count=$((count + 1))
-	echo "ok $count - $1 # SKIP $2"
-}
+# without, of a file with copies of bundles, beside `colink load`, and with a module of which
+# quotas are small; counts that are the module's; what is said where the module is missing.
+. "$(dirname "$0")/colink_test.sh"
+need colink
 
 out=/tmp/run_kernel.json
 state=/tmp/run_kernel.state
-group=/sys/fs/cgroup/run_kernel
-counters=/sys/kernel/debug/colink/counters
 
 run() {
-	colink run "$model" -p 'And it came to pass' -n 6 --ignore-eos --json "$@" >$out 2>/tmp/err &&
+	$within colink run "$model" -p 'And it came to pass' -n 6 --ignore-eos --json "$@" >$out 2>/tmp/err &&
 		return
 	cat /tmp/err
 	return 1
 }
-# run_within LIMIT ARGUMENT ...: in a memory cgroup.
-run_within() {
-	limit=$1
-	shift
-	mkdir $group
-	echo "$limit" >$group/memory.max
-	(
-		read -r pid rest </proc/self/stat
-		echo "$pid" >$group/cgroup.procs
-		run "$@"
-	)
-	status=$?
-	rmdir $group
-	return $status
-}
 tokens() { sed 's/.*"tokens": *\[\([^]]*\)\].*/\1/' $out; }
 # The first value of a key: a number, or a text without its quotes.
 io() { grep -o "\"$1\": *[^,}]*" $out | head -n 1 | sed 's/^[^:]*: *//; s/"//g'; }
-counter() { sed -n "s/^$1 //p" $counters; }
-near() { # NAME VALUE EXPECTED MOST_MORE
-	[ "$2" -ge "$3" ] && [ "$2" -le $(($3 + $4)) ] && return
-	echo "# $1: $2, expected $3 to $(($3 + $4))"
-	return 1
-}
-less() { awk "BEGIN { exit !($1 < $2) }"; }
 same_tokens() { "$@" && [ "$(tokens)" = "$expected" ]; }
 
 run --io uring
@@ -97,11 +53,25 @@ for options in '--batch 1' '--threads 1 --gap 0' '--cache-ratio 0.3' '--dense' '
 	check "same tokens: $options" same_tokens run --io kernel $options
 done
 
+# Where bundles are stored more than once, what is brought in is whichever place is read.
+linked=$model
+model=$COLINK_DISK/copies.gguf
+copies() { colink info "$model" --json | sed 's/.*"copies": *\([0-9]*\).*/\1/'; }
+check 'there is a file with copies' test "$(copies)" -gt 0
+for options in '--batch 1' '--batch 1 --gap 0' '--batch 1 --cache-ratio 0.3'; do
+	run --io uring $options
+	expected=$(tokens)
+	echo 3 >/proc/sys/vm/drop_caches
+	check "same tokens with copies: $options" same_tokens run --io kernel $options
+done
+check 'and they were read' less 0 "$(io bytes)"
+model=$linked
+
 run --io uring
 expected=$(tokens)
 for limit in 28M 20M; do
 	echo 3 >/proc/sys/vm/drop_caches
-	check "same tokens in a group of $limit" same_tokens run_within $limit --io kernel
+	check "same tokens in a group of $limit" same_tokens in_group $limit run --io kernel
 done
 
 echo 3 >/proc/sys/vm/drop_caches
@@ -123,7 +93,7 @@ echo "$extents" >$parameters/max_extents
 check 'auto: same tokens' same_tokens run --io auto
 check 'it is the module where memory is plenty' test "$(io source)" = kernel
 check 'and it says why' grep -q '"chosen": *"the page cache has room for 100 %' $out
-check 'it is not where memory is short' run_within 19M --io auto
+check 'it is not where memory is short' in_group 19M run --io auto
 check 'and it says so' grep -q '"source": *"uring".*"chosen": *"the page cache has room for [0-9]* % of the bundles only' $out
 check 'nor with a budget' run --io auto --memory 24M
 check 'and it says so, too' grep -q '"source": *"uring".*in no budget' $out
@@ -138,5 +108,4 @@ check 'auto: without the module' same_tokens run --io auto
 check 'says so' grep -q '"source": *"uring".*"chosen": *"the module is not loaded' $out
 insmod "$COLINK_MODULE"
 
-echo "1..$count"
-exit $failed
+finish

@@ -3,39 +3,16 @@
 #
 # `colink stat`: what it says of a disk and a file, against the kernel's own counters and
 # what was read; how it ends; what it says when something is missing.
-model=$COLINK_DISK/linked.gguf
+. "$(dirname "$0")/colink_test.sh"
+need colink
 copy=$COLINK_DISK/copy.gguf
-[ -x /bin/colink ] && [ -e "$model" ] || { echo '1..0 # SKIP no program colink here'; exit 4; }
-
-count=0
-failed=0
-# check NAME COMMAND ...: the case passes when the command does.
-check() {
-	name=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		failed=1
-	fi
-}
-
-skip() {
-	count=$((count + 1))
-	echo "ok $count - $1 # SKIP $2"
-}
 
 out=/tmp/stat.json
 # start ARGUMENT ...: returns when it has attached all, and waits.
 start() {
 	colink stat "$@" >$out 2>/tmp/stat.err &
 	pid=$!
-	while ! grep -q sigtimedwait /proc/$pid/wchan 2>/dev/null; do
-		[ -d /proc/$pid ] || break
-		usleep 20000
-	done
+	attached $pid
 }
 
 # stop SIGNAL: its exit status.
@@ -56,7 +33,6 @@ same() {
 	return 1
 }
 
-disk=$(sed -n "s,^/dev/\([^ ]*\) $COLINK_DISK .*,\1,p" /proc/mounts)
 disk_stat() { awk "{ print \$$1 }" /sys/block/$disk/stat; }
 disk_figure() {
 	sed 's/"samples".*//' $out | grep -o "{\"name\":\"$disk\",[^}]*" | grep -o "\"$1\":[0-9]*" |
@@ -142,5 +118,4 @@ usleep 500000
 stop INT
 check 'finds the module when it is loaded' grep -q '"missing":null' $out
 
-echo "1..$count"
-exit $failed
+finish
