@@ -13,14 +13,12 @@
  * time computes with a file, so that this is kept per file; were there two, they would
  * ask more often than needed.
  *
- * A fault would read the 128 KiB around its page, most of which is not wanted: unless the
+ * A fault would read the 128 KiB around its page, most of which is not wanted soon: unless the
  * policy lets it, it reads what the module would have been asked for instead, by itself, so
  * that one I/O brings it and no worker has to wake up. What is longer than the kernel reads
- * around at a time is left to the module.
- *
- * While there is room for it, a fault goes on over slots that fire often, however weak their
- * links are: they will be wanted by themselves before long. There is room until a fault misses
- * what had been here and was pushed out.
+ * around at a time is left to the module. While there is room, long reads do no harm, and
+ * bring sooner what will be wanted in the end: there is room until a fault misses what had
+ * been here and was pushed out.
  *
  * Seen are reads that go through filemap_read() (read, pread, io_uring; not splice) and
  * faults that reach filemap_fault(): pages that are resident are often mapped without
@@ -183,15 +181,7 @@ struct walk {
 	__u32 followed;
 	__u64 product;
 	__u64 threshold;
-	__u64 frequency;
 };
-
-static bool is_frequent(__u32 index, __u64 frequency)
-{
-	struct link_hint *hint = bpf_map_lookup_elem(&hints, &index);
-
-	return hint && hint->frequency > frequency;
-}
 
 static long follow(__u32 step, struct walk *walk)
 {
@@ -201,17 +191,14 @@ static long follow(__u32 step, struct walk *walk)
 	if (!hint)
 		return 1;
 	walk->product = walk->product * hint->strength >> LINK_STRENGTH_BITS;
-	if (walk->product <= walk->threshold && !is_frequent(index + 1, walk->frequency))
+	if (walk->product <= walk->threshold)
 		return 1;
 	walk->followed++;
 	return 0;
 }
 
-/*
- * How many slots behind this one are likely enough to be wanted with it; with room, those
- * also that fire often.
- */
-static __u32 run_behind(const struct link_layer *layer, __u32 slot, bool room)
+/* How many slots behind this one are likely enough to be wanted with it. */
+static __u32 run_behind(const struct link_layer *layer, __u32 slot)
 {
 	struct walk walk = { .first_hint = layer->first_hint + slot, .product = LINK_ONE };
 	__u32 only = 0, most = layer->slots - 1 - slot;
@@ -220,7 +207,6 @@ static __u32 run_behind(const struct link_layer *layer, __u32 slot, bool room)
 	if (!now)
 		return 0;
 	walk.threshold = now->threshold;
-	walk.frequency = room ? now->frequency : LINK_ONE;
 	if (most > now->max_run)
 		most = now->max_run;
 	bpf_loop(most, follow, &walk, 0);
@@ -293,13 +279,13 @@ struct touch {
 };
 
 /* Byte `position` is wanted; false when it is in no layer. */
-static bool find(const struct link_region *region, __u64 position, bool room, struct touch *touch)
+static bool find(const struct link_region *region, __u64 position, struct touch *touch)
 {
 	touch->layer = layer_at(region, position);
 	if (!touch->layer)
 		return false;
 	touch->slot = (position - touch->layer->offset) / touch->layer->stride;
-	touch->behind = run_behind(touch->layer, touch->slot, room);
+	touch->behind = run_behind(touch->layer, touch->slot);
 	return true;
 }
 
@@ -357,7 +343,7 @@ int BPF_PROG(on_read, struct kiocb *iocb, struct iov_iter *iter)
 	if (end <= begin)
 		return 0;
 	count(LINK_READS, 1);
-	if (find(region, end - 1, false, &touch)) {
+	if (find(region, end - 1, &touch)) {
 		ask_for_run(region, &touch, end);
 		enter(region, touch.layer);
 	} else {
@@ -366,7 +352,7 @@ int BPF_PROG(on_read, struct kiocb *iocb, struct iov_iter *iter)
 	return 0;
 }
 
-/* Does what is read before its time stay until it is wanted? */
+/* Does what is read before it is wanted stay until then? */
 static bool has_room(struct link_region *region, struct vm_fault *fault)
 {
 	__u64 now = bpf_ktime_get_ns();
@@ -374,6 +360,15 @@ static bool has_room(struct link_region *region, struct vm_fault *fault)
 	if (bpf_colink_fault_returns(region->region, fault) > 0)
 		region->returned = now;
 	return !region->returned || now - region->returned > SHORT_OF_ROOM_NS;
+}
+
+static bool reads_around(const struct link_policy *now, struct link_region *region,
+			 struct vm_fault *fault)
+{
+	bool room = has_room(region, fault);
+
+	return now->read_around == LINK_AROUND_ALWAYS ||
+	       (now->read_around == LINK_AROUND_ROOM && room);
 }
 
 SEC("fentry/filemap_fault")
@@ -384,18 +379,18 @@ int BPF_PROG(on_fault, struct vm_fault *fault)
 	__u32 only = 0;
 	struct link_policy *now = bpf_map_lookup_elem(&policy, &only);
 	struct touch touch;
-	bool room;
+	bool around;
 
 	/* A fault that had to wait is tried again: it was counted, and has been asked for. */
 	if (!region || !now || fault->flags & FAULT_FLAG_TRIED)
 		return 0;
 	count(LINK_FAULTS, 1);
-	room = has_room(region, fault);
-	if (!find(region, page + fault->real_address % page_size, room, &touch)) {
+	around = reads_around(now, region, fault);
+	if (!find(region, page + fault->real_address % page_size, &touch)) {
 		count(LINK_OUTSIDE, 1);
 		return 0;
 	}
-	if (!now->read_around && fault_reads(region, fault, &touch))
+	if (!around && fault_reads(region, fault, &touch))
 		count(LINK_IN_FAULT, 1);
 	else
 		ask_for_run(region, &touch, page + page_size);

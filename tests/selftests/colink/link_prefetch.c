@@ -164,45 +164,6 @@ TEST_F(link_prefetch, fault_reads_run)
 	EXPECT_TRUE(balanced(self->bpf));
 }
 
-/* Slots 30 to 34 of the first layer fire often; none is linked. */
-static void make_frequent(struct link_hint *hints, struct link_policy *policy)
-{
-	struct link_hint *paged = &hints[first_hint(PAGED)];
-	__u32 slot;
-
-	policy->frequency = SHARE(20);
-	for (slot = 30; slot < 35; slot++)
-		paged[slot].frequency = SHARE(21);
-	paged[35].frequency = SHARE(20);
-	paged[36].frequency = SHARE(21);
-}
-
-/* Behind a weak link, what fires often enough; a slot at the bound does not. */
-TEST_F(link_prefetch, fault_goes_on_over_frequent_slots)
-{
-	make_frequent(self->hints, self->policy);
-	touch_unaware(&self->rig.file, 16 + 29);
-	EXPECT_TRUE(only_resident(&self->rig.file, 16 + 29, 6));
-	EXPECT_EQ(1, counted(self->bpf, LINK_IN_FAULT));
-
-	/* A slot that fires seldom is not passed over to one that fires often. */
-	evict(&self->rig.file);
-	touch_unaware(&self->rig.file, 16 + 34);
-	EXPECT_TRUE(only_resident(&self->rig.file, 16 + 34, 1));
-
-	/* The last slot has none behind it, whatever the next layer's first does. */
-	evict(&self->rig.file);
-	self->hints[first_hint(LARGE)].frequency = LINK_ONE;
-	touch_unaware(&self->rig.file, 16 + 199);
-	EXPECT_TRUE(only_resident(&self->rig.file, 16 + 199, 1));
-
-	/* A read does not know whether there is room. */
-	evict(&self->rig.file);
-	read_at(&self->rig.file, (16 + 30) * PAGE, PAGE);
-	EXPECT_TRUE(only_resident(&self->rig.file, 16 + 30, 1));
-	EXPECT_TRUE(balanced(self->bpf));
-}
-
 /* Reclaim pages, as for want of memory. Only what is mapped can be named. */
 static void push_out(const struct test_file *file, size_t first, size_t n)
 {
@@ -213,24 +174,35 @@ static void push_out(const struct test_file *file, size_t first, size_t n)
 	need(!madvise(&file->map[first * PAGE], n * PAGE, MADV_PAGEOUT), "MADV_PAGEOUT");
 }
 
-/* What was pushed out says that there is no room: links are followed, frequencies not. */
-TEST_F(link_prefetch, no_room_for_frequent_slots)
+/* As Linux does by itself, until something is missed that was pushed out. */
+TEST_F(link_prefetch, read_around_while_there_is_room)
 {
 	struct test_file *file = &self->rig.file;
 
-	make_frequent(self->hints, self->policy);
+	self->policy->read_around = LINK_AROUND_ROOM;
 	set_strengths(self->hints, PAGED, 30, 1, LINK_ONE);
 	touch_unaware(file, 16 + 30);
-	EXPECT_TRUE(only_resident(file, 16 + 30, 5));
-	push_out(file, 16 + 30, 5);
+	EXPECT_LT(4, count_resident(file));
+	EXPECT_EQ(0, counted(self->bpf, LINK_IN_FAULT));
+
+	/* What left for another reason says nothing. */
+	evict(file);
+	touch_unaware(file, 16 + 30);
+	EXPECT_LT(4, count_resident(file));
+
+	evict(file);
+	self->policy->read_around = LINK_AROUND_NEVER;
+	push_out(file, 16 + 30, 2);
+	self->policy->read_around = LINK_AROUND_ROOM;
 	ASSERT_TRUE(only_resident(file, 0, 0));
 	touch_unaware(file, 16 + 30);
 	EXPECT_TRUE(only_resident(file, 16 + 30, 2));
+	EXPECT_EQ(2, counted(self->bpf, LINK_IN_FAULT));
 
 	/* Nor elsewhere, for a while. */
 	evict(file);
-	touch_unaware(file, 16 + 33);
-	EXPECT_TRUE(only_resident(file, 16 + 33, 1));
+	touch_unaware(file, 16 + 100);
+	EXPECT_TRUE(only_resident(file, 16 + 100, 1));
 	EXPECT_TRUE(balanced(self->bpf));
 }
 
@@ -287,11 +259,11 @@ TEST_F(link_prefetch, read_around)
 	EXPECT_EQ(1, counted(self->bpf, LINK_OUTSIDE));
 
 	evict(&self->rig.file);
-	self->policy->read_around = 1;
+	self->policy->read_around = LINK_AROUND_ALWAYS;
 	touch_unaware(&self->rig.file, 100);
 	EXPECT_LT(4, count_resident(&self->rig.file));
 	EXPECT_EQ(0, counted(self->bpf, LINK_IN_FAULT));
-	self->policy->read_around = 0;
+	self->policy->read_around = LINK_AROUND_NEVER;
 
 	evict(&self->rig.file);
 	unlink(self->rig.file.path);

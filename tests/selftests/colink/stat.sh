@@ -81,7 +81,7 @@ fi
 
 # What a fault reads behind its own page is prefetched, too: the module is asked for nothing.
 export COLINK_STATE=/tmp/stat-colink
-if colink load "$model" --threshold 0.1 --max-hot 0 >/dev/null 2>&1; then
+if colink load "$model" --threshold 0.1 --max-hot 0 --read-around never >/dev/null 2>&1; then
 	echo 3 >/proc/sys/vm/drop_caches
 	start --json "$model"
 	colink run "$model" --io mmap -p 'Once upon' -n 4 >/dev/null 2>&1
