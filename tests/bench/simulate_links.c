@@ -4,12 +4,11 @@
  *
  * A program touches the bundles of a trace in the order of the file, page by page, from a cold
  * page cache. What is missing is read, and with it, in one I/O, those behind that the links
- * promise with more than a chance, or, until something is missed that was pushed out, that fire
- * more often than another. Counted is what the
- * device works, in a (the cost of an I/O; a/b is 16 KiB), for bundles of several sizes, page
- * caches of several shares of the file (least recently used goes first), and chances; and of
- * the pages read along, those that nobody used. "around" is what Linux does by itself: 128 KiB
- * around a fault.
+ * promise with more than a chance. Counted is what the device works, in a (the cost of an I/O;
+ * a/b is 16 KiB), for bundles of several sizes, page caches of several shares of the file (least
+ * recently used goes first), and chances; and of the pages read along for a link, those that
+ * nobody used. "around" is what Linux does by itself: 128 KiB around a fault. With room, that is
+ * what a fault does until something is missed that was pushed out.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #define PAGE 4096
 #define GAP (16 << 10)
 #define AROUND_PAGES 32
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* All pages of the file, those that are resident in a ring from most to least recently used. */
 struct cache {
@@ -36,8 +36,8 @@ struct run {
 	const struct link_hints *hints;
 	uint32_t bundle_bytes;
 	uint32_t threshold;
-	uint32_t frequency;
-	bool around;
+	bool around; /* always */
+	bool room; /* as long as there is room */
 	bool no_room; /* something was missed that was pushed out */
 	struct cache cache;
 	uint64_t ios, pages, along, used;
@@ -74,7 +74,8 @@ static void add(struct cache *cache, uint32_t page)
 	cache->used++;
 }
 
-static void read_pages(struct run *run, uint32_t first, uint32_t end, uint32_t wanted)
+/* Pages but the wanted one are read along for a link, or else as the kernel does. */
+static void read_pages(struct run *run, uint32_t first, uint32_t end, uint32_t wanted, bool along)
 {
 	bool joined = false;
 
@@ -87,8 +88,8 @@ static void read_pages(struct run *run, uint32_t first, uint32_t end, uint32_t w
 		run->pages++;
 		joined = true;
 		add(&run->cache, page);
-		run->cache.waits[page] = page != wanted;
-		run->along += page != wanted;
+		run->cache.waits[page] = along && page != wanted;
+		run->along += run->cache.waits[page];
 	}
 }
 
@@ -100,8 +101,7 @@ static uint32_t end_of_run(const struct run *run, const struct link_layer *layer
 
 	for (; slot + 1 < layer->slots; slot++) {
 		product = product * hints[slot].strength >> LINK_STRENGTH_BITS;
-		if (product <= run->threshold &&
-		    (run->no_room || hints[slot + 1].frequency <= run->frequency))
+		if (product <= run->threshold)
 			break;
 	}
 	return slot + 1;
@@ -119,15 +119,17 @@ static void miss(struct run *run, uint32_t page, const struct link_layer *layer,
 {
 	const uint64_t base = layer->number * (uint64_t)layer->slots;
 	uint32_t from = page, end;
+	bool around;
 
 	run->no_room |= run->cache.left[page];
-	end = ((base + end_of_run(run, layer, slot)) * run->bundle_bytes + PAGE - 1) / PAGE;
-
-	if (run->around) {
+	around = run->around || (run->room && !run->no_room);
+	if (around) {
 		from = page > AROUND_PAGES / 2 ? page - AROUND_PAGES / 2 : 0;
 		end = from + AROUND_PAGES;
+	} else {
+		end = ((base + end_of_run(run, layer, slot)) * run->bundle_bytes + PAGE - 1) / PAGE;
 	}
-	read_pages(run, from, end < run->cache.pages ? end : run->cache.pages, page);
+	read_pages(run, from, end < run->cache.pages ? end : run->cache.pages, page, !around);
 }
 
 static void touch(struct run *run, uint32_t layer_number, uint32_t slot)
@@ -186,49 +188,47 @@ static void print_one(struct run *run, double share)
 {
 	const double cost = simulate(run, share);
 
-	printf(" %7.1f %3.0f%%", cost,
-	       run->along ? 100.0 * (run->along - run->used) / run->along : 0);
+	printf(" %7.1f", cost);
+	if (!run->around)
+		printf(" %3.0f%%",
+		       run->along ? 100.0 * (run->along - run->used) / run->along : 0);
 }
 
-/* One size and share: around, then each chance, as threshold or as frequency. */
-static void row(struct run *run, double share, const double *chances, size_t n, bool frequencies)
+/* One size and share: around, then each chance. */
+static void row(struct run *run, double share, const double *chances, size_t n)
 {
-	const uint32_t half = LINK_ONE / 2;
-
 	printf("%3g %6.2f", run->bundle_bytes / 1024.0, share);
 	run->around = true;
 	print_one(run, share);
 	run->around = false;
 	for (size_t i = 0; i < n; i++) {
-		run->threshold = frequencies ? half : LINK_ONE * chances[i];
-		run->frequency = frequencies ? LINK_ONE * chances[i] : LINK_ONE;
+		run->threshold = LINK_ONE * chances[i];
 		print_one(run, share);
 	}
 	printf("\n");
 }
 
-static void table(struct run *run, const double *chances, size_t n, bool frequencies)
+static void table(struct run *run, bool room)
 {
+	static const double chances[] = { 0.05, 0.2, 0.35, 0.5, 0.65, 0.75, 0.85, 1 };
 	static const double shares[] = { 0.2, 0.25, 0.33, 0.5, 1 };
 
-	printf("KiB  cache       around");
-	for (size_t i = 0; i < n; i++)
+	run->room = room;
+	printf("KiB  cache  around");
+	for (size_t i = 0; i < COUNT_OF(chances); i++)
 		printf(" %12g", chances[i]);
 	printf("\n");
 	for (run->bundle_bytes = PAGE / 4; run->bundle_bytes <= 4 * PAGE; run->bundle_bytes *= 2)
-		for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
-			row(run, shares[i], chances, n, frequencies);
+		for (size_t i = 0; i < COUNT_OF(shares); i++)
+			row(run, shares[i], chances, COUNT_OF(chances));
 }
 
 static void tables(struct run *run)
 {
-	static const double thresholds[] = { 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 1 };
-	static const double frequencies[] = { 0.01, 0.02, 0.03, 0.05, 0.08, 0.15, 1 };
-
-	printf("Links followed over a chance, frequencies not looked at:\n");
-	table(run, thresholds, sizeof(thresholds) / sizeof(thresholds[0]), false);
-	printf("\nLinks followed over 0.5, and bundles that fire more often than:\n");
-	table(run, frequencies, sizeof(frequencies) / sizeof(frequencies[0]), true);
+	printf("Faults read around while there is room, then follow links over a chance:\n");
+	table(run, true);
+	printf("\nFaults follow links over a chance:\n");
+	table(run, false);
 }
 
 int main(int argc, char **argv)
