@@ -27,6 +27,7 @@
 # make bench-placement-gap  how far placement is from the best there is (half an hour)
 # make bench-placing   how long counting pairs of neurons and linking them take, for all layers
 #                      of three shapes (some minutes)
+# make bench-strangers programs that know nothing, and colink load, in a virtual machine
 # make bench-prefetch  time prefetching, and colink load, in a virtual machine (an hour)
 # make bench-vm        whole runs by every source, with module and BPF, in a virtual machine (an hour);
 #                      DIR=... where a synthetic model is made (build/bench)
@@ -335,6 +336,10 @@ bench-half: all
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
+bench-strangers: all $(BUILD)/tests/bench/replay_log $(BUILD)/tests/bench/wide_model \
+		$(BUILD)/demo/heldout.trace
+	tests/bench/strangers $(BUILD)
+
 bench-vm: all $(BUILD)/demo/linked.gguf
 	tests/bench/vm-run $(BUILD) $(DIR)
 
@@ -367,7 +372,7 @@ bench-placing: $(BUILD)/tests/bench/count_and_link
 
 # Documentation/commands/load.rst: the tokens are the first of text that placing did not see.
 bench-links: $(BUILD)/tests/bench/simulate_links $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace
-	$< $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace 200
+	$< $(BUILD)/demo/linked.gguf $(BUILD)/demo/heldout.trace 400
 
 $(BUILD)/demo/heldout.trace: $(BUILD)/demo/linked.gguf $(demo_model)/heldout.txt | $(BUILD)/colink
 	$(BUILD)/colink trace $< -o $@ --text $(demo_model)/heldout.txt
@@ -383,8 +388,8 @@ clean:
 
 .PHONY: all always bench-cache bench-device bench-fio bench-gather bench-half bench-io \
 	bench-io-sizes bench-links bench-place bench-placement-gap bench-placing \
-	bench-prefetch bench-run-lengths bench-vm bpf check clean demo demo-kernel examples fuzz \
-	install library lint modules uninstall vmtest
+	bench-prefetch bench-run-lengths bench-strangers bench-vm bpf check clean demo demo-kernel examples \
+	fuzz install library lint modules uninstall vmtest
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(runtime_objects) $(library_objects) $(cli_objects) $(test_helpers))

@@ -14,10 +14,10 @@
  * it had to wait for what another brings in. Not seen are pages reached through a mapping
  * that is already there, and sendfile() and splice() from 6.5 on.
  *
- * Prefetched: the module says which range it issues, and the pages are added in the same
- * task right after. Of such a page is known whether a touch used it; else whether it was
- * mapped around another's fault, after which its use cannot be seen; else that it left
- * the page cache in vain.
+ * Prefetched: the module says which range it issues, or which pages a fault reads, and they
+ * are added in the same task right after. Of such a page is known whether a touch used it;
+ * else whether it was mapped around another's fault, after which its use cannot be seen;
+ * else that it left the page cache in vain.
  *
  * A touch, fault or page of any other file costs a look into a hash table.
  */
@@ -350,6 +350,13 @@ static struct task *this_task(__u64 flags)
 	return bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), NULL, flags);
 }
 
+/* What the task adds from now on is not prefetched. */
+static void issue_nothing(struct task *task)
+{
+	if (task)
+		task->issue_file = 0;
+}
+
 SEC("fentry/filemap_read")
 int BPF_PROG(on_read_begin, struct kiocb *iocb, struct iov_iter *iter)
 {
@@ -412,6 +419,8 @@ int BPF_PROG(on_fault, struct vm_fault *fault, __u32 result)
 		miss_chunk(0, &range);
 	if (result & VM_FAULT_LOCKED)
 		touched(file->index, fault->pgoff, fault->pgoff, true);
+	/* What it was to read ahead of use, it has by now. */
+	issue_nothing(this_task(0));
 	return 0;
 }
 
@@ -496,20 +505,17 @@ int on_page_deleted(struct trace_event_raw_mm_filemap_op_page_cache *event)
 
 /* --- The module, when it is there --- */
 
-SEC("raw_tp/colink_issue")
-int BPF_PROG(on_module_issue, void *request, struct inode *inode, unsigned long first,
-	     unsigned long n)
+/* What the task adds of these pages is prefetched. */
+static void issue(struct inode *inode, __u64 first, __u64 n)
 {
 	struct io_file *file = file_by_number(BPF_CORE_READ(inode, i_ino),
 					      BPF_CORE_READ(inode, i_sb, s_dev));
+	struct task *task = this_task(file && n ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
 	struct io_cache *cache;
-	struct task *task;
 
-	task = this_task(file ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
 	if (!file || !task || !n) {
-		if (task)
-			task->issue_file = 0;
-		return 0;
+		issue_nothing(task);
+		return;
 	}
 	task->issue_file = file->index + 1;
 	task->issue_first = first;
@@ -517,16 +523,27 @@ int BPF_PROG(on_module_issue, void *request, struct inode *inode, unsigned long 
 	cache = cache_of(file->index);
 	if (cache)
 		add(&cache->asked, n);
+}
+
+SEC("raw_tp/colink_issue")
+int BPF_PROG(on_module_issue, void *request, struct inode *inode, unsigned long first,
+	     unsigned long n)
+{
+	issue(inode, first, n);
 	return 0;
 }
 
-/* What the task adds from now on is not the module's. */
+/* Its own page is what the fault wants; those behind it are prefetched. */
+SEC("raw_tp/colink_fault")
+int BPF_PROG(on_module_fault, struct inode *inode, unsigned long first, unsigned long n)
+{
+	issue(inode, first + 1, n - 1);
+	return 0;
+}
+
 SEC("raw_tp/colink_complete")
 int on_module_complete(void *context)
 {
-	struct task *task = this_task(0);
-
-	if (task)
-		task->issue_file = 0;
+	issue_nothing(this_task(0));
 	return 0;
 }

@@ -13,10 +13,12 @@
  * time computes with a file, so that this is kept per file; were there two, they would
  * ask more often than needed.
  *
- * A fault would read the 128 KiB around its page, most of which is not wanted: unless the
+ * A fault would read the 128 KiB around its page, most of which is not wanted soon: unless the
  * policy lets it, it reads what the module would have been asked for instead, by itself, so
  * that one I/O brings it and no worker has to wake up. What is longer than the kernel reads
- * around at a time is left to the module.
+ * around at a time is left to the module. While there is room, long reads do no harm, and
+ * bring sooner what will be wanted in the end: there is room until a fault misses what had
+ * been here and was pushed out.
  *
  * Seen are reads that go through filemap_read() (read, pread, io_uring; not splice) and
  * faults that reach filemap_fault(): pages that are resident are often mapped without
@@ -34,6 +36,9 @@
 /* Halvings of the largest number of layers, 4096, down to one. */
 #define SEARCH_STEPS 12
 
+/* How long there is no room after a page was missed that had been here. */
+#define SHORT_OF_ROOM_NS 10000000000ULL
+
 #define ENOENT 2
 #define EAGAIN 11
 
@@ -41,6 +46,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 extern int bpf_colink_prefetch(__u32 region, __u32 layer, __u64 first, __u64 count) __ksym;
 extern int bpf_colink_fault_reads(__u32 region, struct vm_fault *fault) __ksym;
+extern int bpf_colink_fault_returns(__u32 region, struct vm_fault *fault) __ksym;
 extern int bpf_colink_read_only(__u32 region, struct readahead_control *ractl,
 				struct file_ra_state *ra, __u64 first, __u32 pages) __ksym;
 
@@ -346,6 +352,25 @@ int BPF_PROG(on_read, struct kiocb *iocb, struct iov_iter *iter)
 	return 0;
 }
 
+/* Does what is read before it is wanted stay until then? */
+static bool has_room(struct link_region *region, struct vm_fault *fault)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	if (bpf_colink_fault_returns(region->region, fault) > 0)
+		region->returned = now;
+	return !region->returned || now - region->returned > SHORT_OF_ROOM_NS;
+}
+
+static bool reads_around(const struct link_policy *now, struct link_region *region,
+			 struct vm_fault *fault)
+{
+	bool room = has_room(region, fault);
+
+	return now->read_around == LINK_AROUND_ALWAYS ||
+	       (now->read_around == LINK_AROUND_ROOM && room);
+}
+
 SEC("fentry/filemap_fault")
 int BPF_PROG(on_fault, struct vm_fault *fault)
 {
@@ -354,16 +379,18 @@ int BPF_PROG(on_fault, struct vm_fault *fault)
 	__u32 only = 0;
 	struct link_policy *now = bpf_map_lookup_elem(&policy, &only);
 	struct touch touch;
+	bool around;
 
 	/* A fault that had to wait is tried again: it was counted, and has been asked for. */
 	if (!region || !now || fault->flags & FAULT_FLAG_TRIED)
 		return 0;
 	count(LINK_FAULTS, 1);
+	around = reads_around(now, region, fault);
 	if (!find(region, page + fault->real_address % page_size, &touch)) {
 		count(LINK_OUTSIDE, 1);
 		return 0;
 	}
-	if (!now->read_around && fault_reads(region, fault, &touch))
+	if (!around && fault_reads(region, fault, &touch))
 		count(LINK_IN_FAULT, 1);
 	else
 		ask_for_run(region, &touch, page + page_size);

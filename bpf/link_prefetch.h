@@ -52,6 +52,7 @@ struct link_region {
 	__u32 n_layers;	   /* at most COLINK_MAX_LAYERS */
 	__u32 first_layer; /* index into layers */
 	__u32 entered;	   /* the program's own: number + 1 of the layer touched last; 0 */
+	__u64 returned;	   /* its own: ns, when a page was missed that had been here; 0: never */
 };
 
 struct link_layer {
@@ -80,7 +81,14 @@ struct link_policy {
 	__u32 threshold; /* follow while the product is over this; LINK_ONE: never */
 	__u32 max_run;	 /* most slots to follow */
 	__u32 max_hot;	 /* most runs of the next layer to ask for when one is entered */
-	__u32 read_around; /* 0: a fault in a layer reads the run it is in, not around its page */
+	__u32 read_around; /* enum link_read_around */
+};
+
+/* When a fault in a layer reads around its page, as the kernel does, and not the run it is in. */
+enum link_read_around {
+	LINK_AROUND_NEVER,
+	LINK_AROUND_ALWAYS,
+	LINK_AROUND_ROOM, /* while there is room for what is not wanted yet */
 };
 
 /* Every read and fault of a file in the map ends as exactly one of those from OUTSIDE on. */

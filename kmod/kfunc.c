@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * BPF's way in: bpf_colink_prefetch(), for tracing and syscall programs, and, for those
- * that trace page faults, bpf_colink_fault_reads() and bpf_colink_read_only().
+ * that trace page faults, bpf_colink_fault_reads(), bpf_colink_fault_returns() and
+ * bpf_colink_read_only().
  *
  * A program that traces a read or a page fault cannot sleep, and may have interrupted
  * anything. So the kfunc only puts an entry into a queue of fixed size: it takes one
@@ -218,14 +219,35 @@ static bool is_file_of(u32 id, const struct file *file)
 	       mapping == region->file->f_mapping;
 }
 
-/* Pages that the kernel reads around this fault: its own is missing, and nothing else advised. */
-static int pages_around(const struct file *file, vm_flags_t flags, pgoff_t page)
-{
-	void *entry = xa_load(&file->f_mapping->i_pages, page);
+/* What filemap_fault() was entered with. */
+struct entered {
+	struct file *file;
+	vm_flags_t flags;
+	void *entry; /* the page, NULL, or the mark of one that was reclaimed */
+};
 
-	if ((entry && !xa_is_value(entry)) || flags & (VM_RAND_READ | VM_SEQ_READ | VM_HUGEPAGE))
+/* False for what is no fault of the region's file. Under rcu_read_lock(). */
+static bool look_at(u32 region, const struct vm_fault *fault, struct entered *entered)
+{
+	struct vm_area_struct *vma;
+	pgoff_t page;
+
+	if (get_kernel_nofault(vma, &fault->vma) || get_kernel_nofault(page, &fault->pgoff) ||
+	    get_kernel_nofault(entered->file, &vma->vm_file) ||
+	    get_kernel_nofault(entered->flags, &vma->vm_flags) ||
+	    !is_file_of(region, entered->file))
+		return false;
+	entered->entry = xa_load(&entered->file->f_mapping->i_pages, page);
+	return true;
+}
+
+/* Pages that the kernel reads around this fault: its own is missing, and nothing else advised. */
+static int pages_around(const struct entered *entered)
+{
+	if ((entered->entry && !xa_is_value(entered->entry)) ||
+	    entered->flags & (VM_RAND_READ | VM_SEQ_READ | VM_HUGEPAGE))
 		return 0;
-	return min_t(unsigned int, file->f_ra.ra_pages, INT_MAX);
+	return min_t(unsigned int, entered->file->f_ra.ra_pages, INT_MAX);
 }
 
 /**
@@ -245,22 +267,39 @@ static int pages_around(const struct file *file, vm_flags_t flags, pgoff_t page)
  */
 __bpf_kfunc int bpf_colink_fault_reads(u32 region, struct vm_fault *fault)
 {
-	struct vm_area_struct *vma;
+	struct entered entered;
 	int reads = -EINVAL;
-	struct file *file;
-	vm_flags_t flags;
-	pgoff_t page;
 
 	rcu_read_lock();
-	if (!get_kernel_nofault(vma, &fault->vma) && !get_kernel_nofault(page, &fault->pgoff) &&
-	    !get_kernel_nofault(file, &vma->vm_file) &&
-	    !get_kernel_nofault(flags, &vma->vm_flags) && is_file_of(region, file)) {
-		reads = pages_around(file, flags, page);
+	if (look_at(region, fault, &entered)) {
+		reads = pages_around(&entered);
 		if (reads)
-			WRITE_ONCE(file->f_ra.mmap_miss, 0);
+			WRITE_ONCE(entered.file->f_ra.mmap_miss, 0);
 	}
 	rcu_read_unlock();
 	return reads;
+}
+
+/**
+ * bpf_colink_fault_returns() - Was the page of a fault here before, and pushed out?
+ * @region: Id of a region of the file.
+ * @fault: What filemap_fault() was entered with.
+ *
+ * Where the kernel reclaims a page for want of memory it leaves a mark for a time
+ * (mm/workingset.c). So this tells whether there is room for what is read before its time.
+ *
+ * Return: 1 or 0, -EINVAL for what is no fault of that file.
+ */
+__bpf_kfunc int bpf_colink_fault_returns(u32 region, struct vm_fault *fault)
+{
+	struct entered entered;
+	int returns = -EINVAL;
+
+	rcu_read_lock();
+	if (look_at(region, fault, &entered))
+		returns = xa_is_value(entered.entry);
+	rcu_read_unlock();
+	return returns;
 }
 
 /**
@@ -294,6 +333,9 @@ __bpf_kfunc int bpf_colink_read_only(u32 region, struct readahead_control *ractl
 		ra->start = first;
 		ra->size = min(pages, ra->ra_pages);
 		ra->async_size = 0;
+		/* The region holds its file, and so the inode: it is there. */
+		trace_colink_fault(colink_region_find(NULL, region)->file->f_mapping->host, first,
+				   ra->size);
 		error = 0;
 	}
 	rcu_read_unlock();
@@ -303,6 +345,7 @@ __bpf_kfunc int bpf_colink_read_only(u32 region, struct readahead_control *ractl
 BTF_KFUNCS_START(tracing_ids)
 BTF_ID_FLAGS(func, bpf_colink_prefetch)
 BTF_ID_FLAGS(func, bpf_colink_fault_reads)
+BTF_ID_FLAGS(func, bpf_colink_fault_returns)
 BTF_ID_FLAGS(func, bpf_colink_read_only)
 BTF_KFUNCS_END(tracing_ids)
 
@@ -312,9 +355,11 @@ BTF_KFUNCS_END(syscall_ids)
 
 BTF_ID_LIST(entry_ids)
 BTF_ID(func, bpf_colink_fault_reads)
+BTF_ID(func, bpf_colink_fault_returns)
 BTF_ID(func, bpf_colink_read_only)
 
-static const char *const entries_of[] = { "filemap_fault", "page_cache_ra_order" };
+static const char *const entries_of[] = { "filemap_fault", "filemap_fault",
+					  "page_cache_ra_order" };
 
 /* When these functions are entered, and only then, what they were entered with is good. */
 static int allow_kfunc(const struct bpf_prog *prog, u32 id)

@@ -180,6 +180,7 @@ struct vm_fault;
 
 int __used bpf_colink_prefetch(u32 region, u32 layer, u64 first, u64 count);
 int __used bpf_colink_fault_reads(u32 region, struct vm_fault *fault);
+int __used bpf_colink_fault_returns(u32 region, struct vm_fault *fault);
 int __used bpf_colink_read_only(u32 region, struct readahead_control *ractl,
 				struct file_ra_state *ra, u64 first, u32 pages);
 int colink_kfunc_init(void);

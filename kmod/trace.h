@@ -2,6 +2,7 @@
 /*
  * Trace events: a request is queued when its plan is made, issues each of its ranges,
  * and is complete when they are read or given up. `request` ties the three together.
+ * A page fault that reads the pages which BPF wants is no request, and has an event of its own.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM colink
@@ -70,6 +71,20 @@ TRACE_EVENT(colink_complete,
 			   __entry->ns = ns;),
 	    TP_printk("request=%llu region=%u pages=%llu given_up=%llu ns=%llu", __entry->request,
 		      __entry->region, __entry->pages, __entry->given_up, __entry->ns));
+
+TRACE_EVENT(colink_fault,
+	    TP_PROTO(const struct inode *inode, pgoff_t first, unsigned long pages),
+	    TP_ARGS(inode, first, pages),
+	    TP_STRUCT__entry(__field(dev_t, dev)
+			     __field(u64, ino)
+			     __field(u64, first)
+			     __field(u64, pages)),
+	    TP_fast_assign(__entry->dev = inode->i_sb->s_dev;
+			   __entry->ino = inode->i_ino;
+			   __entry->first = first;
+			   __entry->pages = pages;),
+	    TP_printk("dev=%u:%u ino=%llu first=%llu pages=%llu", MAJOR(__entry->dev),
+		      MINOR(__entry->dev), __entry->ino, __entry->first, __entry->pages));
 
 #endif /* COLINK_TRACE_H */
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Draw the figures of Documentation/: reads.svg from measurements/placement.json, sizes.svg from
-measurements/io-sizes-opt-6.7b.json, tokens.svg from measurements/generalise-*.json, and
-pipeline.svg. Standard library only. (layer.svg is drawn by colink place: placement.rst.)
+measurements/io-sizes-opt-6.7b.json, tokens.svg from measurements/generalise-*.json, strangers.svg
+from measurements/strangers.json, and pipeline.svg. Standard library only. (layer.svg is drawn by
+colink place: placement.rst.)
 
 usage: Documentation/figures/draw.py
 """
@@ -205,8 +206,58 @@ def tokens_curve():
     drawing.save("tokens.svg")
 
 
+def strangers_panel(drawing, left, top, title, measured, model, memory):
+    """What a mapped file costs the disk, against the share of pages read along that nobody used."""
+    points = [run for run in measured["curve"] if run["program"] == "mapped" and
+              run["model"] == model and run["memory"] == memory and run["way"] != "always"]
+    plain = next(way for way in measured["results"] if way["way"] == "plain" and
+                 way["program"] == "mapped" and way["model"] == model and way["memory"] == memory)
+    width, height, widest = 280, 170, 80
+    bottom = top + height
+    costs = [run["device_ms_per_token"] for run in points]
+    highest = 10 * math.ceil(max(costs) / 10)
+
+    def y_of(cost):
+        return bottom - cost * height / highest
+
+    drawing.text(left, top - 12, f"{title}; by itself {plain['device_ms_per_token']:.0f} ms", 12,
+                 "start", "bold")
+    for percent in range(0, widest + 1, 20):
+        x = left + width * percent / widest
+        drawing.line(x, top, x, bottom, "#ddd")
+        drawing.text(x, bottom + 15, f"{percent} %", 10)
+    drawing.line(left + width * 25 / widest, top, left + width * 25 / widest, bottom, "#888", "4 3")
+    for tick in range(0, highest + 1, 10):
+        drawing.line(left, y_of(tick), left + width, y_of(tick), "#ddd")
+        drawing.text(left - 6, y_of(tick) + 4, str(tick), 10, "end")
+    for number, (run, cost) in enumerate(zip(points, costs)):
+        x = left + width * 100 * (run["unused_share"] or 0) / widest
+        colour = COLOURS["best" if run["way"] in ("default", "never") else "linked"]
+        drawing.rect(x - 3, y_of(cost) - 3, 6, 6, colour)
+        label = "never" if run["way"] == "never" else f"{run['policy']['threshold']:.2g}"
+        drawing.text(x, y_of(cost) + (16 if number % 2 else -8), label, 9, "start", fill=colour)
+
+
+def strangers_curve():
+    with open(os.path.join(HERE, "../measurements/strangers.json"), encoding="utf-8") as file:
+        measured = json.load(file)
+    drawing = Drawing(760, 560)
+    drawing.text(20, 24, f"Disk's ms per token, against pages read along that nobody used: mapped file, "
+                 f"{measured['tokens']} tokens", 13, "start", "bold")
+    drawing.rect(20, 36, 10, 10, COLOURS["linked"])
+    drawing.text(36, 45, "--threshold", 11, "start")
+    drawing.rect(130, 36, 10, 10, COLOURS["best"])
+    drawing.text(146, 45, "the default, and it with --read-around never", 11, "start")
+    for row, (model, size) in enumerate((("demo", "1 KiB"), ("wide", "4 KiB"))):
+        for column, (memory, text) in enumerate((("half", "half in memory"), ("all", "all"))):
+            strangers_panel(drawing, 60 + 370 * column, 90 + 240 * row, f"{size}, {text}",
+                            measured, model, memory)
+    drawing.save("strangers.svg")
+
+
 if __name__ == "__main__":
     reads_by_order()
     tokens_curve()
     gain_by_size()
+    strangers_curve()
     pipeline()

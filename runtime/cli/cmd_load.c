@@ -35,7 +35,7 @@ struct load_options {
 	double threshold; /* NAN: not given */
 	uint64_t max_run;
 	uint64_t max_hot;
-	uint64_t read_around;
+	const char *read_around; /* NULL: not given */
 	uint64_t gap_bytes;
 	bool foreground;
 	bool status;
@@ -82,8 +82,8 @@ static void amend(struct link_policy *policy, const struct load_options *options
 		policy->max_run = (uint32_t)options->max_run;
 	if (options->max_hot != NOT_GIVEN)
 		policy->max_hot = (uint32_t)options->max_hot;
-	if (options->read_around != NOT_GIVEN)
-		policy->read_around = (uint32_t)options->read_around;
+	if (options->read_around)
+		policy->read_around = (uint32_t)read_around_parse(options->read_around);
 }
 
 static int change_policy(const struct load_options *options, const struct link_state *state,
@@ -161,7 +161,7 @@ static int load_or_find(const struct load_options *options, const struct model_f
 	const struct timespec moment = { .tv_nsec = 10 * 1000 * 1000 };
 	const double give_up = now_seconds() + PATIENCE_SECONDS;
 	struct link_policy policy = { LINK_POLICY_DEFAULT, LINK_POLICY_DEFAULT,
-				      LINK_POLICY_DEFAULT, 0 };
+				      LINK_POLICY_DEFAULT, LINK_POLICY_DEFAULT };
 	uint64_t gap_bytes = options->gap_bytes;
 	struct stat status;
 	int ret;
@@ -228,8 +228,8 @@ static int show_status(const struct load_options *options, struct error *err)
 static int check(const struct command *command, const struct load_options *options)
 {
 	const bool changes = !isnan(options->threshold) || options->max_run != NOT_GIVEN ||
-			     options->max_hot != NOT_GIVEN ||
-			     options->read_around != NOT_GIVEN || options->gap_bytes != NOT_GIVEN;
+			     options->max_hot != NOT_GIVEN || options->read_around ||
+			     options->gap_bytes != NOT_GIVEN;
 
 	if (options->threshold < 0 || options->threshold > 1)
 		return usage_error(command, "--threshold %g: has to be from 0 to 1",
@@ -238,8 +238,9 @@ static int check(const struct command *command, const struct load_options *optio
 		return usage_error(command, "--max-run: at most %u", MAX_STEPS);
 	if (options->max_hot != NOT_GIVEN && options->max_hot > MAX_STEPS)
 		return usage_error(command, "--max-hot: at most %u", MAX_STEPS);
-	if (options->read_around != NOT_GIVEN && options->read_around > 1)
-		return usage_error(command, "--read-around: 0 or 1");
+	if (options->read_around && read_around_parse(options->read_around) < 0)
+		return usage_error(command, "--read-around %s: has to be always, room or never",
+				   options->read_around);
 	if (options->status && (changes || options->foreground))
 		return usage_error(command, "--status changes nothing, and goes with --state and "
 				   "--json only");
@@ -252,7 +253,6 @@ int cmd_load(const struct command *command, int argc, char **argv)
 		.threshold = NAN,
 		.max_run = NOT_GIVEN,
 		.max_hot = NOT_GIVEN,
-		.read_around = NOT_GIVEN,
 		.gap_bytes = NOT_GIVEN,
 	};
 	const struct option_spec specs[] = {
@@ -262,8 +262,9 @@ int cmd_load(const struct command *command, int argc, char **argv)
 		  "N: follow at most so many links (default 64)" },
 		{ "max-hot", 0, OPTION_U64, &options.max_hot,
 		  "N: at most so many hot runs of the next layer (default 4)" },
-		{ "read-around", 0, OPTION_U64, &options.read_around,
-		  "0|1: let page faults read the pages around their own, not their run (default 0)" },
+		{ "read-around", 0, OPTION_STRING, &options.read_around,
+		  "always|room|never: let page faults read the pages around their own, not their "
+		  "run (room)" },
 		{ "gap", 0, OPTION_U64, &options.gap_bytes,
 		  "BYTES: read over gaps up to this (default 16505)" },
 		{ "foreground", 0, OPTION_FLAG, &options.foreground,

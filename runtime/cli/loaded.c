@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cli/loaded.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "cli/cli.h"
 
 static const char *const counter_names[LINK_COUNTERS] = {
 	[LINK_READS] = "reads",
@@ -21,6 +25,26 @@ static const char *const counter_names[LINK_COUNTERS] = {
 	[LINK_GONE] = "gone",
 	[LINK_REFUSED] = "refused",
 };
+
+static const char *const read_around_names[] = {
+	[LINK_AROUND_NEVER] = "never",
+	[LINK_AROUND_ALWAYS] = "always",
+	[LINK_AROUND_ROOM] = "room",
+};
+
+int read_around_parse(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(read_around_names); i++)
+		if (strcmp(name, read_around_names[i]) == 0)
+			return (int)i;
+	return -EINVAL;
+}
+
+/* Root can write anything into the map. */
+static const char *read_around_name(uint32_t value)
+{
+	return value < COUNT_OF(read_around_names) ? read_around_names[value] : "?";
+}
 
 const char *loaded_directory(const char *given)
 {
@@ -76,7 +100,7 @@ json_t *loaded_json(const struct loaded *loaded)
 {
 	const struct link_state *state = &loaded->state;
 
-	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:I, s:{s:f, s:I, s:I, s:I}, s:o}",
+	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:I, s:{s:f, s:I, s:I, s:s}, s:o}",
 		"model", state->model,
 		"region", (int)state->region,
 		"layers", (int)state->n_layers,
@@ -87,7 +111,7 @@ json_t *loaded_json(const struct loaded *loaded)
 		"threshold", (double)loaded->policy.threshold / LINK_ONE,
 		"max_run", (json_int_t)loaded->policy.max_run,
 		"max_hot", (json_int_t)loaded->policy.max_hot,
-		"read_around", (json_int_t)loaded->policy.read_around,
+		"read_around", read_around_name(loaded->policy.read_around),
 		"counters", counters_json(loaded->counters));
 }
 
@@ -97,11 +121,12 @@ void loaded_show(const struct loaded *loaded, const char *verb)
 
 	printf("%s: %s (region %u, %u layers, %u hot runs, held by process %d)\n", state->model,
 	       verb, state->region, state->n_layers, state->n_hot_runs, (int)state->pid);
-	printf("policy    links are followed over a chance of %.4g, up to %u bundles; up to %u "
-	       "hot runs of the next layer; gaps up to %" PRIu64 " bytes; faults read %s\n",
+	printf("policy    links are followed over a chance of %.4g, up to %u bundles; up to %u hot "
+	       "runs of the next layer; gaps up to %" PRIu64 " bytes; faults read around their "
+	       "page: %s\n",
 	       (double)loaded->policy.threshold / LINK_ONE, loaded->policy.max_run,
 	       loaded->policy.max_hot, state->gap_bytes,
-	       loaded->policy.read_around ? "around their page" : "the run they are in");
+	       read_around_name(loaded->policy.read_around));
 }
 
 void loaded_show_counters(const struct loaded *loaded)

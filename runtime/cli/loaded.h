@@ -31,6 +31,9 @@ void loaded_close(struct loaded *loaded);
 /* The counters as they are now. */
 int loaded_count(struct loaded *loaded, struct error *err);
 
+/* What --read-around is called: its enum link_read_around, or -EINVAL. */
+int read_around_parse(const char *name);
+
 json_t *loaded_json(const struct loaded *loaded);
 
 /* In lines for people; `verb` is what has happened to the model. */

@@ -18,15 +18,19 @@ static const struct link_policy all_open = {
 	.threshold = LINK_POLICY_DEFAULT,
 	.max_run = LINK_POLICY_DEFAULT,
 	.max_hot = LINK_POLICY_DEFAULT,
+	.read_around = LINK_POLICY_DEFAULT,
 };
 
-/* Links are followed as far as they pay, three in four where a gap is a third; half at most. */
+/* Links are followed as far as they pay, four in five where a gap is a quarter; 3/4 at least. */
 static void threshold_is_least_chance(void **state)
 {
 	(void)state;
-	assert_int_equal(chosen(all_open, STRIDE / 3).threshold, LINK_ONE / 4 * 3);
-	assert_int_equal(chosen(all_open, 3 * STRIDE).threshold, LINK_ONE / 2);
-	assert_int_equal(chosen(all_open, STRIDE).threshold, LINK_ONE / 2);
+	assert_int_equal(chosen(all_open, STRIDE / 4).threshold,
+			 link_break_even(STRIDE, STRIDE / 4));
+	assert_in_range(chosen(all_open, STRIDE / 4).threshold, LINK_ONE / 100 * 79,
+			LINK_ONE / 100 * 81);
+	assert_int_equal(chosen(all_open, 3 * STRIDE).threshold, LINK_ONE / 4 * 3);
+	assert_int_equal(chosen(all_open, STRIDE).threshold, LINK_ONE / 4 * 3);
 	assert_int_equal(chosen(all_open, 0).threshold, LINK_ONE); /* never */
 }
 
@@ -37,7 +41,7 @@ static void the_rest_is_as_documented(void **state)
 	(void)state;
 	assert_int_equal(policy.max_run, 64);
 	assert_int_equal(policy.max_hot, 4);
-	assert_int_equal(policy.read_around, 0);
+	assert_int_equal(policy.read_around, LINK_AROUND_ROOM);
 }
 
 static void what_is_set_stays(void **state)
@@ -47,7 +51,7 @@ static void what_is_set_stays(void **state)
 		.threshold = 5,
 		.max_run = 6,
 		.max_hot = 7,
-		.read_around = 1,
+		.read_around = LINK_AROUND_ALWAYS,
 	};
 	struct link_policy policy;
 

@@ -43,6 +43,7 @@ FIXTURE_SETUP(io_stat)
 	self->bpf = bpf;
 	need(bpf, "open skeleton");
 	bpf_program__set_autoattach(bpf->progs.on_module_issue, false);
+	bpf_program__set_autoattach(bpf->progs.on_module_fault, false);
 	bpf_program__set_autoattach(bpf->progs.on_module_complete, false);
 	need(!io_stat__load(bpf), "load");
 	follow(bpf, self->rig.file.fd, 0);

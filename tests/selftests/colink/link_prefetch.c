@@ -164,6 +164,48 @@ TEST_F(link_prefetch, fault_reads_run)
 	EXPECT_TRUE(balanced(self->bpf));
 }
 
+/* Reclaim pages, as for want of memory. Only what is mapped can be named. */
+static void push_out(const struct test_file *file, size_t first, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		touch_at(file, (first + i) * PAGE);
+	need(!madvise(&file->map[first * PAGE], n * PAGE, MADV_PAGEOUT), "MADV_PAGEOUT");
+}
+
+/* As Linux does by itself, until something is missed that was pushed out. */
+TEST_F(link_prefetch, read_around_while_there_is_room)
+{
+	struct test_file *file = &self->rig.file;
+
+	self->policy->read_around = LINK_AROUND_ROOM;
+	set_strengths(self->hints, PAGED, 30, 1, LINK_ONE);
+	touch_unaware(file, 16 + 30);
+	EXPECT_LT(4, count_resident(file));
+	EXPECT_EQ(0, counted(self->bpf, LINK_IN_FAULT));
+
+	/* What left for another reason says nothing. */
+	evict(file);
+	touch_unaware(file, 16 + 30);
+	EXPECT_LT(4, count_resident(file));
+
+	evict(file);
+	self->policy->read_around = LINK_AROUND_NEVER;
+	push_out(file, 16 + 30, 2);
+	self->policy->read_around = LINK_AROUND_ROOM;
+	ASSERT_TRUE(only_resident(file, 0, 0));
+	touch_unaware(file, 16 + 30);
+	EXPECT_TRUE(only_resident(file, 16 + 30, 2));
+	EXPECT_EQ(2, counted(self->bpf, LINK_IN_FAULT));
+
+	/* Nor elsewhere, for a while. */
+	evict(file);
+	touch_unaware(file, 16 + 100);
+	EXPECT_TRUE(only_resident(file, 16 + 100, 1));
+	EXPECT_TRUE(balanced(self->bpf));
+}
+
 /* What is more than a fault reads is the module's to bring: 32 pages here, by default. */
 TEST_F(link_prefetch, fault_reads_part_of_long_run)
 {
@@ -217,11 +259,11 @@ TEST_F(link_prefetch, read_around)
 	EXPECT_EQ(1, counted(self->bpf, LINK_OUTSIDE));
 
 	evict(&self->rig.file);
-	self->policy->read_around = 1;
+	self->policy->read_around = LINK_AROUND_ALWAYS;
 	touch_unaware(&self->rig.file, 100);
 	EXPECT_LT(4, count_resident(&self->rig.file));
 	EXPECT_EQ(0, counted(self->bpf, LINK_IN_FAULT));
-	self->policy->read_around = 0;
+	self->policy->read_around = LINK_AROUND_NEVER;
 
 	evict(&self->rig.file);
 	unlink(self->rig.file.path);

@@ -80,7 +80,7 @@ TEST_F(load, linked_run_becomes_resident)
 	EXPECT_LT(0, number(&self->output, "hot_runs"));
 	EXPECT_EQ(16505, number(&self->output, "gap_bytes"));
 	EXPECT_EQ(64, number(&self->output, "max_run"));
-	EXPECT_EQ(ONE / 2, (int)(number(&self->output, "threshold") * ONE + 0.5));
+	EXPECT_EQ(ONE / 4 * 3, (int)(number(&self->output, "threshold") * ONE + 0.5));
 	EXPECT_EQ(0, kill(number(&self->output, "pid"), 0));
 	EXPECT_EQ(1, entries(STATE));
 	EXPECT_EQ(1, regions());
@@ -147,13 +147,13 @@ TEST_F(load, policy_changes_while_it_runs)
 	EXPECT_TRUE(slots_resident(self, 2, slot, 1));
 
 	/* What is not given stays. */
-	run(&self->output, "load", self->file.path, "--threshold", "0.1", "--read-around", "1",
-	    "--json");
+	run(&self->output, "load", self->file.path, "--threshold", "0.1", "--read-around",
+	    "never", "--json");
 	ASSERT_EQ(0, self->output.status);
 	EXPECT_EQ(pid, number(&self->output, "pid"));
 	EXPECT_EQ(30, number(&self->output, "max_run"));
 	EXPECT_EQ(0, number(&self->output, "max_hot"));
-	EXPECT_EQ(1, number(&self->output, "read_around"));
+	EXPECT_NE(NULL, strstr(self->output.out, "\"read_around\":\"never\""));
 	EXPECT_EQ(1, number(&self->output, "weak"));
 	EXPECT_NE(NULL, strstr(self->output.out, "\"already_loaded\":true"));
 	evict(&self->file);

@@ -79,6 +79,21 @@ else
 	skip 'misses and major faults' 'no count of what a process reads in this kernel'
 fi
 
+# What a fault reads behind its own page is prefetched, too: the module is asked for nothing.
+export COLINK_STATE=/tmp/stat-colink
+if colink load "$model" --threshold 0.1 --max-hot 0 --read-around never >/dev/null 2>&1; then
+	echo 3 >/proc/sys/vm/drop_caches
+	start --json "$model"
+	colink run "$model" --io mmap -p 'Once upon' -n 4 >/dev/null 2>&1
+	stop TERM
+	colink unload "$model" --json >/tmp/unload.json
+	check 'pages that faults prefetched' test "$(file_figure "$model" prefetched)" -gt 0
+	check 'and that they read by themselves' grep -Eq '"in_fault":[1-9]' /tmp/unload.json
+else
+	skip 'pages that faults prefetched' 'the module has no BTF'
+	skip 'and that they read by themselves' 'the module has no BTF'
+fi
+
 check 'text for people' sh -c "colink stat --count 2 --interval 0.2 $model | grep -c '^file .*hits/s' |
 	grep -qx 2"
 check 'a count ends it' sh -c "colink stat --json --count 3 --interval 0.2 | grep -o end_s |
