@@ -412,6 +412,8 @@ int BPF_PROG(on_fault, struct vm_fault *fault, __u32 result)
 	struct io_file *file = file_of(fault->vma->vm_file->f_inode);
 	struct range range = { .first = fault->pgoff, .last = fault->pgoff };
 
+	/* What it was to read ahead of use, it has by now. */
+	issue_nothing(this_task(0));
 	if (!file)
 		return 0;
 	range.file = file->index;
@@ -419,8 +421,6 @@ int BPF_PROG(on_fault, struct vm_fault *fault, __u32 result)
 		miss_chunk(0, &range);
 	if (result & VM_FAULT_LOCKED)
 		touched(file->index, fault->pgoff, fault->pgoff, true);
-	/* What it was to read ahead of use, it has by now. */
-	issue_nothing(this_task(0));
 	return 0;
 }
 

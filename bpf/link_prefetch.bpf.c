@@ -18,7 +18,7 @@
  * that one I/O brings it and no worker has to wake up. What is longer than the kernel reads
  * around at a time is left to the module. While there is room, long reads do no harm, and
  * bring sooner what will be wanted in the end: there is room until a fault misses what had
- * been here and was pushed out.
+ * been here and was pushed out, while memory is short.
  *
  * Seen are reads that go through filemap_read() (read, pread, io_uring; not splice) and
  * faults that reach filemap_fault(): pages that are resident are often mapped without
@@ -306,25 +306,22 @@ static void ask_for_run(const struct link_region *region, const struct touch *to
 		count(LINK_WEAK, 1);
 }
 
-/* Have the fault read the run; false where it does not, or not all of it. */
+/* Have the fault, which reads `most` pages, read the run; false where that is not all of it. */
 static bool fault_reads(const struct link_region *region, struct vm_fault *fault,
-			const struct touch *touch)
+			const struct touch *touch, __u32 most)
 {
 	__u64 end = end_of_slot(touch->layer, touch->slot + touch->behind);
 	__u64 pages = (end + page_size - 1) / page_size - fault->pgoff;
-	int most = bpf_colink_fault_reads(region->region, fault);
 	struct window *window;
 
-	if (most <= 0)
-		return false;
 	window = bpf_task_storage_get(&windows, bpf_get_current_task_btf(), NULL,
 				      BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!window)
 		return false;
 	window->region = region->region;
 	window->first = fault->pgoff;
-	window->pages = pages < (__u64)most ? pages : most;
-	return pages <= (__u64)most;
+	window->pages = pages < most ? pages : most;
+	return pages <= most;
 }
 
 SEC("fentry/filemap_read")
@@ -355,20 +352,39 @@ int BPF_PROG(on_read, struct kiocb *iocb, struct iov_iter *iter)
 /* Does what is read before it is wanted stay until then? */
 static bool has_room(struct link_region *region, struct vm_fault *fault)
 {
-	__u64 now = bpf_ktime_get_ns();
+	__u64 returned;
 
 	if (bpf_colink_fault_returns(region->region, fault) > 0)
-		region->returned = now;
-	return !region->returned || now - region->returned > SHORT_OF_ROOM_NS;
+		region->returned = bpf_ktime_get_ns();
+	/* Another processor may write it, too. */
+	returned = *(volatile __u64 *)&region->returned;
+	return !returned || bpf_ktime_get_ns() > returned + SHORT_OF_ROOM_NS;
 }
 
-static bool reads_around(const struct link_policy *now, struct link_region *region,
-			 struct vm_fault *fault)
+/* What a fault before had for its read, which then was not needed. */
+static void forget_window(void)
 {
-	bool room = has_room(region, fault);
+	struct window *window =
+		bpf_task_storage_get(&windows, bpf_get_current_task_btf(), NULL, 0);
 
-	return now->read_around == LINK_AROUND_ALWAYS ||
-	       (now->read_around == LINK_AROUND_ROOM && room);
+	if (window)
+		window->pages = 0;
+}
+
+/* A fault of a slot: bring what is likely to be wanted with it. */
+static void bring(struct link_region *region, struct vm_fault *fault,
+		  const struct link_policy *now, const struct touch *touch)
+{
+	bool around = now->read_around == LINK_AROUND_ALWAYS ||
+		      (now->read_around == LINK_AROUND_ROOM && has_room(region, fault));
+	int most = bpf_colink_fault_reads(region->region, fault);
+
+	if (most > 0 && around)
+		count(LINK_AROUND, 1);
+	else if (most > 0 && fault_reads(region, fault, touch, most))
+		count(LINK_IN_FAULT, 1);
+	else
+		ask_for_run(region, touch, ((__u64)fault->pgoff + 1) * page_size);
 }
 
 SEC("fentry/filemap_fault")
@@ -379,21 +395,17 @@ int BPF_PROG(on_fault, struct vm_fault *fault)
 	__u32 only = 0;
 	struct link_policy *now = bpf_map_lookup_elem(&policy, &only);
 	struct touch touch;
-	bool around;
 
 	/* A fault that had to wait is tried again: it was counted, and has been asked for. */
 	if (!region || !now || fault->flags & FAULT_FLAG_TRIED)
 		return 0;
 	count(LINK_FAULTS, 1);
-	around = reads_around(now, region, fault);
+	forget_window();
 	if (!find(region, page + fault->real_address % page_size, &touch)) {
 		count(LINK_OUTSIDE, 1);
 		return 0;
 	}
-	if (!around && fault_reads(region, fault, &touch))
-		count(LINK_IN_FAULT, 1);
-	else
-		ask_for_run(region, &touch, page + page_size);
+	bring(region, fault, now, &touch);
 	enter(region, touch.layer);
 	return 0;
 }

@@ -209,19 +209,26 @@ __bpf_kfunc int bpf_colink_prefetch(u32 region, u32 layer, u64 first, u64 count)
 	return error;
 }
 
-/* What a program passes may be anything: nothing is believed. */
-static bool is_file_of(u32 id, const struct file *file)
+/*
+ * Of a file that is a region's; NULL of any other. What a program passes may be anything: nothing
+ * is believed. Whoever faults in this file or reads it holds the mapping, even if the region
+ * goes meanwhile.
+ */
+static struct address_space *mapping_of(u32 id, const struct file *file)
 {
 	struct colink_region *region = colink_region_find(NULL, id);
 	struct address_space *mapping;
 
-	return region && !get_kernel_nofault(mapping, &file->f_mapping) &&
-	       mapping == region->file->f_mapping;
+	if (!region || get_kernel_nofault(mapping, &file->f_mapping) ||
+	    mapping != region->file->f_mapping)
+		return NULL;
+	return mapping;
 }
 
 /* What filemap_fault() was entered with. */
 struct entered {
 	struct file *file;
+	struct address_space *mapping;
 	vm_flags_t flags;
 	void *entry; /* the page, NULL, or the mark of one that was reclaimed */
 };
@@ -234,10 +241,12 @@ static bool look_at(u32 region, const struct vm_fault *fault, struct entered *en
 
 	if (get_kernel_nofault(vma, &fault->vma) || get_kernel_nofault(page, &fault->pgoff) ||
 	    get_kernel_nofault(entered->file, &vma->vm_file) ||
-	    get_kernel_nofault(entered->flags, &vma->vm_flags) ||
-	    !is_file_of(region, entered->file))
+	    get_kernel_nofault(entered->flags, &vma->vm_flags))
 		return false;
-	entered->entry = xa_load(&entered->file->f_mapping->i_pages, page);
+	entered->mapping = mapping_of(region, entered->file);
+	if (!entered->mapping)
+		return false;
+	entered->entry = xa_load(&entered->mapping->i_pages, page);
 	return true;
 }
 
@@ -280,13 +289,26 @@ __bpf_kfunc int bpf_colink_fault_reads(u32 region, struct vm_fault *fault)
 	return reads;
 }
 
+/* Would more pages of this mapping, charged to the current task, push out others? */
+static bool memory_short(const struct address_space *mapping)
+{
+	struct colink_charge charge;
+	bool is_short;
+
+	colink_charge_get(&charge);
+	is_short = colink_memory_short(&charge, mapping_gfp_mask(mapping), 0);
+	colink_charge_put(&charge);
+	return is_short;
+}
+
 /**
- * bpf_colink_fault_returns() - Was the page of a fault here before, and pushed out?
+ * bpf_colink_fault_returns() - Is the page of a fault missing for want of memory?
  * @region: Id of a region of the file.
  * @fault: What filemap_fault() was entered with.
  *
- * Where the kernel reclaims a page for want of memory it leaves a mark for a time
- * (mm/workingset.c). So this tells whether there is room for what is read before its time.
+ * Where the kernel reclaims a page it leaves a mark (mm/workingset.c), which can stay for long;
+ * so memory has to be short now as well. Then what is read before it is wanted would push out
+ * what is wanted sooner.
  *
  * Return: 1 or 0, -EINVAL for what is no fault of that file.
  */
@@ -297,7 +319,7 @@ __bpf_kfunc int bpf_colink_fault_returns(u32 region, struct vm_fault *fault)
 
 	rcu_read_lock();
 	if (look_at(region, fault, &entered))
-		returns = xa_is_value(entered.entry);
+		returns = xa_is_value(entered.entry) && memory_short(entered.mapping);
 	rcu_read_unlock();
 	return returns;
 }
@@ -320,22 +342,21 @@ __bpf_kfunc int bpf_colink_fault_returns(u32 region, struct vm_fault *fault)
 __bpf_kfunc int bpf_colink_read_only(u32 region, struct readahead_control *ractl,
 				     struct file_ra_state *ra, u64 first, u32 pages)
 {
+	struct address_space *mapping;
 	int error = -EINVAL;
 	struct file *file;
 	pgoff_t index;
 
 	rcu_read_lock();
 	if (pages && !get_kernel_nofault(file, &ractl->file) &&
-	    !get_kernel_nofault(index, &ractl->_index) && is_file_of(region, file) &&
-	    ra == &file->f_ra && index == ra->start && first >= ra->start &&
-	    first - ra->start < ra->size && ra->size == ra->ra_pages) {
+	    !get_kernel_nofault(index, &ractl->_index) &&
+	    (mapping = mapping_of(region, file)) && ra == &file->f_ra && index == ra->start &&
+	    first >= ra->start && first - ra->start < ra->size && ra->size == ra->ra_pages) {
 		ractl->_index = first;
 		ra->start = first;
 		ra->size = min(pages, ra->ra_pages);
 		ra->async_size = 0;
-		/* The region holds its file, and so the inode: it is there. */
-		trace_colink_fault(colink_region_find(NULL, region)->file->f_mapping->host, first,
-				   ra->size);
+		trace_colink_fault(mapping->host, first, ra->size);
 		error = 0;
 	}
 	rcu_read_unlock();

@@ -20,30 +20,37 @@ static const char *const counter_names[LINK_COUNTERS] = {
 	[LINK_OUTSIDE] = "outside",
 	[LINK_WEAK] = "weak",
 	[LINK_IN_FAULT] = "in_fault",
+	[LINK_AROUND] = "around",
 	[LINK_ASKED] = "asked",
 	[LINK_DROPPED] = "dropped",
 	[LINK_GONE] = "gone",
 	[LINK_REFUSED] = "refused",
 };
 
-static const char *const read_around_names[] = {
-	[LINK_AROUND_NEVER] = "never",
-	[LINK_AROUND_ALWAYS] = "always",
-	[LINK_AROUND_ROOM] = "room",
+static const struct {
+	const char *name;
+	const char *faults_read;
+} read_arounds[] = {
+	[LINK_AROUND_NEVER] = { "never", "the run they are in" },
+	[LINK_AROUND_ALWAYS] = { "always", "around their page" },
+	[LINK_AROUND_ROOM] = { "room", "around their page while there is room, then the run they "
+				       "are in" },
 };
 
 int read_around_parse(const char *name)
 {
-	for (size_t i = 0; i < COUNT_OF(read_around_names); i++)
-		if (strcmp(name, read_around_names[i]) == 0)
+	for (size_t i = 0; i < COUNT_OF(read_arounds); i++)
+		if (strcmp(name, read_arounds[i].name) == 0)
 			return (int)i;
 	return -EINVAL;
 }
 
-/* Root can write anything into the map. */
-static const char *read_around_name(uint32_t value)
+/* Root can write anything into the map, where what is unknown is never. */
+static size_t read_around_of(const struct loaded *loaded)
 {
-	return value < COUNT_OF(read_around_names) ? read_around_names[value] : "?";
+	const uint32_t value = loaded->policy.read_around;
+
+	return value < COUNT_OF(read_arounds) ? value : LINK_AROUND_NEVER;
 }
 
 const char *loaded_directory(const char *given)
@@ -111,7 +118,7 @@ json_t *loaded_json(const struct loaded *loaded)
 		"threshold", (double)loaded->policy.threshold / LINK_ONE,
 		"max_run", (json_int_t)loaded->policy.max_run,
 		"max_hot", (json_int_t)loaded->policy.max_hot,
-		"read_around", read_around_name(loaded->policy.read_around),
+		"read_around", read_arounds[read_around_of(loaded)].name,
 		"counters", counters_json(loaded->counters));
 }
 
@@ -122,11 +129,10 @@ void loaded_show(const struct loaded *loaded, const char *verb)
 	printf("%s: %s (region %u, %u layers, %u hot runs, held by process %d)\n", state->model,
 	       verb, state->region, state->n_layers, state->n_hot_runs, (int)state->pid);
 	printf("policy    links are followed over a chance of %.4g, up to %u bundles; up to %u hot "
-	       "runs of the next layer; gaps up to %" PRIu64 " bytes; faults read around their "
-	       "page: %s\n",
+	       "runs of the next layer; gaps up to %" PRIu64 " bytes; faults read %s\n",
 	       (double)loaded->policy.threshold / LINK_ONE, loaded->policy.max_run,
 	       loaded->policy.max_hot, state->gap_bytes,
-	       read_around_name(loaded->policy.read_around));
+	       read_arounds[read_around_of(loaded)].faults_read);
 }
 
 void loaded_show_counters(const struct loaded *loaded)
@@ -137,8 +143,9 @@ void loaded_show_counters(const struct loaded *loaded)
 	       " of them outside of all layers\n",
 	       n[LINK_READS], n[LINK_FAULTS], n[LINK_OUTSIDE]);
 	printf("links     asked %" PRIu64 " times, for %" PRIu64 " bundles; %" PRIu64
-	       " times the first link was too weak; %" PRIu64 " runs read by faults\n",
-	       n[LINK_ASKED], n[LINK_SLOTS], n[LINK_WEAK], n[LINK_IN_FAULT]);
+	       " times the first link was too weak; %" PRIu64 " runs read by faults, %" PRIu64
+	       " faults that read around\n",
+	       n[LINK_ASKED], n[LINK_SLOTS], n[LINK_WEAK], n[LINK_IN_FAULT], n[LINK_AROUND]);
 	printf("layers    %" PRIu64 " entered, %" PRIu64 " hot runs asked for\n", n[LINK_ENTERED],
 	       n[LINK_HOT_ASKED]);
 	printf("not done  %" PRIu64 " queue full, %" PRIu64 " refused, %" PRIu64

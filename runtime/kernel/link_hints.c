@@ -18,11 +18,11 @@ uint32_t link_break_even(uint32_t stride, uint64_t gap_bytes)
 	return (uint32_t)((double)LINK_ONE * stride / ((double)stride + (double)gap_bytes));
 }
 
-uint32_t link_least_chance(uint32_t stride, uint64_t gap_bytes)
+uint32_t link_least_chance(uint32_t stride, uint64_t gap_bytes, uint32_t least)
 {
 	const uint32_t break_even = link_break_even(stride, gap_bytes);
 
-	return break_even > LINK_ONE / 2 ? break_even : LINK_ONE / 2;
+	return break_even > least ? break_even : least;
 }
 
 static int compare_runs(const void *a, const void *b)
@@ -181,7 +181,7 @@ static int find_hot_runs(struct link_hints *hints, uint64_t gap_bytes, struct er
 
 		layer->first_hot = hints->n_hot_runs;
 		n = link_hot_runs(hints->hints + layer->first_hint, layer->slots,
-				  link_least_chance(layer->stride, gap_bytes),
+				  link_least_chance(layer->stride, gap_bytes, LINK_ONE / 2),
 				  gap_bytes / layer->stride, hints->hot_runs + layer->first_hot);
 		if (n < 0)
 			return error_no_memory(err, "the hot runs of a layer");

@@ -47,11 +47,11 @@ struct colink_layer *link_hints_geometry(const struct link_hints *hints);
 uint32_t link_break_even(uint32_t stride, uint64_t gap_bytes);
 
 /*
- * The chance of being wanted over which a slot is hot: break-even, and a half at least. One that is missing from the page cache was not wanted for some time, so
- * that its chance is less than its frequency, or the strength of its link, says
- * (Documentation/commands/load.rst).
+ * A chance of being wanted over which it pays to read: break-even, and `least`, as one that is
+ * missing from the page cache was not wanted for some time, so that its chance is less than its
+ * frequency, or the strength of its link, says (Documentation/commands/load.rst).
  */
-uint32_t link_least_chance(uint32_t stride, uint64_t gap_bytes);
+uint32_t link_least_chance(uint32_t stride, uint64_t gap_bytes, uint32_t least);
 
 /*
  * The hot runs of one layer: the longest runs of slots over the bound, with gaps of up to

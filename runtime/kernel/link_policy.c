@@ -10,15 +10,8 @@
 /* What they cost and bring is in Documentation/commands/load.rst. */
 #define DEFAULT_MAX_HOT 4
 
-/* Less brings nothing beside a page cache, and more of it in vain. Measured there, too. */
+/* Less brings nothing beside a page cache, and more of it in vain. Simulated there. */
 #define LEAST_THRESHOLD (LINK_ONE / 4 * 3)
-
-static uint32_t least_threshold(uint32_t stride, uint64_t gap_bytes)
-{
-	const uint32_t break_even = link_break_even(stride, gap_bytes);
-
-	return break_even > LEAST_THRESHOLD ? break_even : LEAST_THRESHOLD;
-}
 
 struct link_policy link_policy_defaults(const struct link_policy *policy,
 					const struct link_hints *hints, uint64_t gap_bytes)
@@ -26,7 +19,8 @@ struct link_policy link_policy_defaults(const struct link_policy *policy,
 	struct link_policy full = *policy;
 
 	if (full.threshold == LINK_POLICY_DEFAULT)
-		full.threshold = least_threshold(hints->layers[0].stride, gap_bytes);
+		full.threshold = link_least_chance(hints->layers[0].stride, gap_bytes,
+						   LEAST_THRESHOLD);
 	if (full.max_run == LINK_POLICY_DEFAULT)
 		full.max_run = DEFAULT_MAX_RUN;
 	if (full.max_hot == LINK_POLICY_DEFAULT)

@@ -15,7 +15,7 @@ open(my $model, '<', $file) or die "$file: $!\n";
 my $bytes = -s $model;
 my $map = syscall($mmap, 0, $bytes, $prot_read, $map_shared, fileno($model), 0);
 die "$file: cannot be mapped: $!\n" if $map == -1;
-syscall($madvise, $map, $bytes, $madv_random) if defined $advice;
+die "$file: no advice: $!\n" if defined $advice && syscall($madvise, $map, $bytes, $madv_random) == -1;
 
 open(my $reads, '<', $log) or die "$log: $!\n";
 my $sum = 0;

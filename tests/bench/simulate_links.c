@@ -149,7 +149,7 @@ static double simulate(struct run *run, double share)
 {
 	const struct token_slots *slots = run->slots;
 	const uint64_t bytes = (uint64_t)slots->n_layers * slots->n_slots * run->bundle_bytes;
-	const uint32_t pages = bytes / PAGE;
+	const uint32_t pages = (bytes + PAGE - 1) / PAGE;
 	struct cache cache = {
 		.newer = calloc(pages + 1, sizeof(*cache.newer)),
 		.older = calloc(pages + 1, sizeof(*cache.older)),

@@ -166,10 +166,10 @@ static void break_even(void **state)
 static void least_chance(void **state)
 {
 	(void)state;
-	assert_int_equal(link_least_chance(3 * 16384, 16384), LINK_ONE / 4 * 3);
-	assert_int_equal(link_least_chance(16384, 16384), LINK_ONE / 2);
-	assert_int_equal(link_least_chance(1024, 16384), LINK_ONE / 2);
-	assert_int_equal(link_least_chance(1024, 0), LINK_ONE);
+	assert_int_equal(link_least_chance(3 * 16384, 16384, LINK_ONE / 2), LINK_ONE / 4 * 3);
+	assert_int_equal(link_least_chance(16384, 16384, LINK_ONE / 2), LINK_ONE / 2);
+	assert_int_equal(link_least_chance(1024, 16384, LINK_ONE / 2), LINK_ONE / 2);
+	assert_int_equal(link_least_chance(1024, 0, LINK_ONE / 2), LINK_ONE);
 }
 
 /* A model of LAYERS layers with these hints, in all layers but the last, which has none. */

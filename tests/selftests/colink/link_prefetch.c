@@ -5,6 +5,8 @@
  * is entered, the hottest runs of the next; files that are not registered are left alone;
  * every decision is counted.
  */
+#include <time.h>
+
 #include "link_prefetch_test.h"
 
 TEST_F(link_prefetch, read_follows_links)
@@ -174,7 +176,17 @@ static void push_out(const struct test_file *file, size_t first, size_t n)
 	need(!madvise(&file->map[first * PAGE], n * PAGE, MADV_PAGEOUT), "MADV_PAGEOUT");
 }
 
-/* As Linux does by itself, until something is missed that was pushed out. */
+/* Reclaim two pages, with nothing else here. */
+static void push_out_alone(FIXTURE_DATA(link_prefetch) *self, size_t first)
+{
+	evict(&self->rig.file);
+	self->policy->read_around = LINK_AROUND_NEVER;
+	push_out(&self->rig.file, first, 2);
+	self->policy->read_around = LINK_AROUND_ROOM;
+	need(only_resident(&self->rig.file, 0, 0), "nothing in the page cache");
+}
+
+/* As Linux does by itself, while nothing is missed that had been here. */
 TEST_F(link_prefetch, read_around_while_there_is_room)
 {
 	struct test_file *file = &self->rig.file;
@@ -183,26 +195,88 @@ TEST_F(link_prefetch, read_around_while_there_is_room)
 	set_strengths(self->hints, PAGED, 30, 1, LINK_ONE);
 	touch_unaware(file, 16 + 30);
 	EXPECT_LT(4, count_resident(file));
-	EXPECT_EQ(0, counted(self->bpf, LINK_IN_FAULT));
+	EXPECT_EQ(1, counted(self->bpf, LINK_AROUND));
 
 	/* What left for another reason says nothing. */
 	evict(file);
 	touch_unaware(file, 16 + 30);
 	EXPECT_LT(4, count_resident(file));
 
+	/* Nor does what was pushed out when memory was short, which it is not now. */
+	push_out_alone(self, 16 + 30);
+	touch_unaware(file, 16 + 30);
+	EXPECT_LT(4, count_resident(file));
+	EXPECT_EQ(3, counted(self->bpf, LINK_AROUND));
+
+	/* A program that advised against it reads its page, and the module the run. */
 	evict(file);
-	self->policy->read_around = LINK_AROUND_NEVER;
-	push_out(file, 16 + 30, 2);
+	madvise(file->map, file->bytes, MADV_RANDOM);
+	touch_at(file, (16 + 30) * PAGE);
+	EXPECT_TRUE(only_resident(file, 16 + 30, 2));
+	EXPECT_TRUE(balanced(self->bpf));
+}
+
+/* It is taken to be that long ago that a page was missed that had been here. */
+static void set_returned(FIXTURE_DATA(link_prefetch) *self, int seconds_ago)
+{
+	int files = bpf_map__fd(self->bpf->maps.files);
+	struct link_region region;
+	struct timespec now;
+
+	need(!clock_gettime(CLOCK_MONOTONIC, &now), "clock_gettime");
+	need(!bpf_map_lookup_elem(files, &self->key, &region), "files");
+	need(region.returned, "a page that returned");
+	region.returned = (now.tv_sec - seconds_ago) * 1000000000ULL;
+	need(!bpf_map_update_elem(files, &self->key, &region, 0), "files");
+}
+
+/* This process, with what it touches from now on, as good as at a limit. */
+static void enter_full_group(void)
+{
+	char limit[32];
+
+	need(!mkdir(CGROUP, 0755), CGROUP);
+	write_text(CGROUP "/cgroup.procs", "0");
+	snprintf(limit, sizeof(limit), "%llu",
+		 group_value(CGROUP, "memory.current", NULL) + 100 * PAGE);
+	write_text(CGROUP "/memory.max", limit);
+}
+
+static void leave_group(const struct test_file *file)
+{
+	evict(file);
+	write_text("/sys/fs/cgroup/cgroup.procs", "0");
+	need(!rmdir(CGROUP), CGROUP);
+}
+
+/* In a group that is at its limit: what returns ends it, until ten seconds have gone by. */
+TEST_F(link_prefetch, no_room_in_full_group)
+{
+	struct test_file *file = &self->rig.file;
+
+	enter_full_group();
 	self->policy->read_around = LINK_AROUND_ROOM;
-	ASSERT_TRUE(only_resident(file, 0, 0));
+	set_strengths(self->hints, PAGED, 30, 1, LINK_ONE);
+	push_out_alone(self, 16 + 30);
 	touch_unaware(file, 16 + 30);
 	EXPECT_TRUE(only_resident(file, 16 + 30, 2));
-	EXPECT_EQ(2, counted(self->bpf, LINK_IN_FAULT));
+	EXPECT_EQ(0, counted(self->bpf, LINK_AROUND));
 
 	/* Nor elsewhere, for a while. */
 	evict(file);
 	touch_unaware(file, 16 + 100);
 	EXPECT_TRUE(only_resident(file, 16 + 100, 1));
+	set_returned(self, 8);
+	evict(file);
+	touch_unaware(file, 16 + 100);
+	EXPECT_TRUE(only_resident(file, 16 + 100, 1));
+
+	set_returned(self, 11);
+	evict(file);
+	touch_unaware(file, 16 + 100);
+	EXPECT_LT(4, count_resident(file));
+	EXPECT_EQ(1, counted(self->bpf, LINK_AROUND));
+	leave_group(file);
 	EXPECT_TRUE(balanced(self->bpf));
 }
 
