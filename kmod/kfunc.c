@@ -290,7 +290,7 @@ __bpf_kfunc int bpf_colink_fault_reads(u32 region, struct vm_fault *fault)
 }
 
 /* Would more pages of this mapping, charged to the current task, push out others? */
-static bool memory_short(const struct address_space *mapping)
+static bool memory_short(struct address_space *mapping)
 {
 	struct colink_charge charge;
 	bool is_short;
