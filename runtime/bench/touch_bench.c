@@ -227,7 +227,7 @@ static int load_policy(struct bench *bench, struct error *err)
 		.threshold = bench->options->threshold,
 		.max_run = LINK_POLICY_DEFAULT,
 		.max_hot = bench->options->max_hot,
-		.read_around = LINK_POLICY_DEFAULT,
+		.read_around = bench->options->read_around,
 	};
 	const struct link_policy policy =
 		link_policy_defaults(&wanted, &bench->hints, bench->options->gap_bytes);

@@ -27,6 +27,7 @@ struct touch_bench_options {
 	uint64_t gap_bytes; /* a/b of the device, as in kernel/link_policy.h */
 	uint32_t threshold; /* as in struct link_policy; LINK_POLICY_DEFAULT */
 	uint32_t max_hot;
+	uint32_t read_around;
 };
 
 struct touch_sample {

@@ -6,6 +6,7 @@
 
 #include "bench/touch_bench.h"
 #include "cli/cli.h"
+#include "cli/loaded.h"
 #include "cli/sample_fields.h"
 #include "kernel/link_policy.h"
 
@@ -105,6 +106,7 @@ int bench_touch(const struct command *command, int argc, char **argv)
 		.gap_bytes = 16 << 10, .max_hot = LINK_POLICY_DEFAULT,
 	};
 	uint64_t leave_mib = 0;
+	const char *read_around = "room";
 	double threshold = NAN;
 	bool json = false;
 	const struct option_spec specs[] = {
@@ -120,6 +122,8 @@ int bench_touch(const struct command *command, int argc, char **argv)
 		{ "gap", 0, OPTION_U64, &options.gap_bytes, "BYTES: as for colink load (16384)" },
 		{ "threshold", 0, OPTION_REAL, &threshold, "P: as for colink load" },
 		{ "max-hot", 0, OPTION_U32, &options.max_hot, "N: as for colink load" },
+		{ "read-around", 0, OPTION_STRING, &read_around,
+		  "always|room|never: as for colink load" },
 		{ "repeat", 0, OPTION_U32, &options.repeats, "N: medians are over this many (5)" },
 		{ "json", 0, OPTION_FLAG, &json, "print one JSON object, with every sample" },
 	};
@@ -135,6 +139,10 @@ int bench_touch(const struct command *command, int argc, char **argv)
 		return usage_error(command, "--trace FILE is needed");
 	if (threshold < 0 || threshold > 1)
 		return usage_error(command, "--threshold %g: has to be from 0 to 1", threshold);
+	if (read_around_parse(read_around) < 0)
+		return usage_error(command, "--read-around %s: has to be always, room or never",
+				   read_around);
+	options.read_around = (uint32_t)read_around_parse(read_around);
 	options.threshold = isnan(threshold) ? LINK_POLICY_DEFAULT :
 					       (uint32_t)(threshold * LINK_ONE + 0.5);
 	options.leave_bytes = mib_bytes(leave_mib);
