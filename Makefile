@@ -280,7 +280,12 @@ $(BUILD)/demo/linked.gguf: $(BUILD)/colink $(demo_texts) $(demo_model)/model.saf
 	@mkdir -p $(@D)
 	$(BUILD)/colink link $(demo_model) -o $@ $(demo_texts:%=--text %)
 
-check: all $(unit_programs) $(integration_programs) $(BUILD)/demo/linked.gguf
+simulations := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/bench/placement_gap.c \
+	tests/bench/path_search.c,$(sort $(wildcard tests/bench/*.c))))
+
+# That what only benchmarks use can still be built is checked, too.
+check: all $(unit_programs) $(integration_programs) $(BUILD)/demo/linked.gguf $(simulations) \
+		$(BUILD)/tests/bench/placement_gap
 	tests/run --build $(BUILD) $(unit_programs) $(integration_programs) $(integration_scripts) \
 		$(vm_scripts)
 
@@ -343,8 +348,6 @@ bench-strangers: all $(BUILD)/tests/bench/replay_log $(BUILD)/tests/bench/wide_m
 bench-vm: all $(BUILD)/demo/linked.gguf
 	tests/bench/vm-run $(BUILD) $(DIR)
 
-simulations := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/bench/placement_gap.c \
-	tests/bench/path_search.c,$(sort $(wildcard tests/bench/*.c))))
 $(simulations): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libruntime.a
 	$(call quiet,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 

@@ -67,7 +67,7 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		ret = trace_open(argv[2], &trace, &err);
 	if (ret == 0)
-		ret = token_slots_read(model, trace, argv[2], atoi(argv[3]), &slots, &err);
+		ret = token_slots_read(model, trace, argv[2], 0, atoi(argv[3]), &slots, &err);
 	if (ret == 0)
 		log_all(&slots, file, argv[5]);
 	else
