@@ -102,7 +102,7 @@ enum link_counter {
 	LINK_OUTSIDE,	/* of all layers */
 	LINK_WEAK,	/* nothing to ask for: the first link is not over the threshold */
 	LINK_IN_FAULT,	/* the fault itself reads it */
-	LINK_AROUND,	/* the fault reads around its page, as the kernel does: nothing was asked for */
+	LINK_AROUND,	/* the fault reads around its page: nothing was asked for */
 	LINK_ASKED,	/* the module took it */
 	LINK_DROPPED,	/* the module's queue was full */
 	LINK_GONE,	/* the module no longer has the region */

@@ -324,6 +324,14 @@ __bpf_kfunc int bpf_colink_fault_returns(u32 region, struct vm_fault *fault)
 	return returns;
 }
 
+/* Is that what do_sync_mmap_readahead() makes of a fault at this page of the file? */
+static bool is_window(const struct file_ra_state *ra, const struct file *file, pgoff_t index,
+		      u64 first)
+{
+	return ra == &file->f_ra && index == ra->start && first >= ra->start &&
+	       first - ra->start < ra->size && ra->size == ra->ra_pages;
+}
+
 /**
  * bpf_colink_read_only() - Of what a page fault would read around, read only these pages.
  * @region: Id of a region of the file.
@@ -349,15 +357,16 @@ __bpf_kfunc int bpf_colink_read_only(u32 region, struct readahead_control *ractl
 
 	rcu_read_lock();
 	if (pages && !get_kernel_nofault(file, &ractl->file) &&
-	    !get_kernel_nofault(index, &ractl->_index) &&
-	    (mapping = mapping_of(region, file)) && ra == &file->f_ra && index == ra->start &&
-	    first >= ra->start && first - ra->start < ra->size && ra->size == ra->ra_pages) {
-		ractl->_index = first;
-		ra->start = first;
-		ra->size = min(pages, ra->ra_pages);
-		ra->async_size = 0;
-		trace_colink_fault(mapping->host, first, ra->size);
-		error = 0;
+	    !get_kernel_nofault(index, &ractl->_index)) {
+		mapping = mapping_of(region, file);
+		if (mapping && is_window(ra, file, index, first)) {
+			ractl->_index = first;
+			ra->start = first;
+			ra->size = min(pages, ra->ra_pages);
+			ra->async_size = 0;
+			trace_colink_fault(mapping->host, first, ra->size);
+			error = 0;
+		}
 	}
 	rcu_read_unlock();
 	return error;
