@@ -22,6 +22,8 @@
 # make bench-io        what a token's bundles cost, by each method: SHAPE=opt-1.3b, or demo;
 #                      DIR=... where model and trace are made (build/bench)
 # make bench-io-sizes  the same over bundles of several sizes: what linking gains by size
+# make bench-neighbour what colink costs another program where memory is short, in a virtual machine
+#                      (ten minutes); DIR=... where a synthetic model is made (build/bench)
 # make bench-place     device time of a model's orders, by each method: SHAPE=opt-6.7b, or demo;
 #                      DIR=... where its trace is made (build/bench)
 # make bench-placement-gap  how far placement is from the best there is (half an hour)
@@ -338,6 +340,9 @@ bench-gather: examples
 bench-half: all
 	tests/bench/half $(BUILD) $(DIR)
 
+bench-neighbour: all $(BUILD)/demo/linked.gguf
+	tests/bench/neighbour $(BUILD) $(DIR)
+
 bench-prefetch: all
 	tests/bench/prefetch $(BUILD)
 
@@ -390,7 +395,7 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all always bench-cache bench-device bench-fio bench-gather bench-half bench-io \
-	bench-io-sizes bench-links bench-place bench-placement-gap bench-placing \
+	bench-io-sizes bench-links bench-neighbour bench-place bench-placement-gap bench-placing \
 	bench-prefetch bench-run-lengths bench-strangers bench-vm bpf check clean demo demo-kernel examples \
 	fuzz install library lint modules uninstall vmtest
 .SECONDARY:
