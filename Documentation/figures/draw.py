@@ -230,12 +230,18 @@ def strangers_panel(drawing, left, top, title, measured, model, memory):
     for tick in range(0, highest + 1, 10):
         drawing.line(left, y_of(tick), left + width, y_of(tick), "#ddd")
         drawing.text(left - 6, y_of(tick) + 4, str(tick), 10, "end")
-    for number, (run, cost) in enumerate(zip(points, costs)):
+    labels = {}
+    for run, cost in zip(points, costs):
         x = left + width * 100 * (run["unused_share"] or 0) / widest
-        colour = COLOURS["best" if run["way"] in ("default", "never") else "linked"]
+        default = run["way"] in ("default", "never")
+        colour = COLOURS["best" if default else "linked"]
         drawing.rect(x - 3, y_of(cost) - 3, 6, 6, colour)
         label = "never" if run["way"] == "never" else f"{run['policy']['threshold']:.2g}"
-        drawing.text(x, y_of(cost) + (16 if number % 2 else -8), label, 9, "start", fill=colour)
+        labels.setdefault((round(x / 8), default), []).append((x, y_of(cost), label, colour))
+    for (_, default), near in labels.items():
+        x, y, _, colour = near[0]
+        drawing.text(x, y + (-8 if default else 16), ", ".join(label[2] for label in near), 9,
+                     "start", fill=colour)
 
 
 def strangers_curve():
