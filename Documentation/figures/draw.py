@@ -237,11 +237,13 @@ def strangers_panel(drawing, left, top, title, measured, model, memory):
         colour = COLOURS["best" if default else "linked"]
         drawing.rect(x - 3, y_of(cost) - 3, 6, 6, colour)
         label = "never" if run["way"] == "never" else f"{run['policy']['threshold']:.2g}"
-        labels.setdefault((round(x / 8), default), []).append((x, y_of(cost), label, colour))
-    for (_, default), near in labels.items():
-        x, y, _, colour = near[0]
-        drawing.text(x, y + (-8 if default else 16), ", ".join(label[2] for label in near), 9,
-                     "start", fill=colour)
+        labels.setdefault((round(x / 12), round(y_of(cost) / 12), default), []).append(
+            (x, y_of(cost), label, colour))
+    for number, ((_, _, default), near) in enumerate(labels.items()):
+        x, y, first, colour = near[0]
+        label = first if len(near) == 1 else f"{first} to {near[-1][2]}"
+        drawing.text(x, y + (-8 if default else 14 + 10 * (number % 2)), label, 9, "start",
+                     fill=colour)
 
 
 def strangers_curve():
