@@ -233,13 +233,9 @@ static void set_returned(FIXTURE_DATA(link_prefetch) *self, int seconds_ago)
 /* This process, with what it touches from now on, as good as at a limit. */
 static void enter_full_group(void)
 {
-	char limit[32];
-
 	need(!mkdir(CGROUP, 0755), CGROUP);
 	write_text(CGROUP "/cgroup.procs", "0");
-	snprintf(limit, sizeof(limit), "%llu",
-		 group_value(CGROUP, "memory.current", NULL) + 100 * PAGE);
-	write_text(CGROUP "/memory.max", limit);
+	limit_group(100);
 }
 
 static void leave_group(const struct test_file *file)

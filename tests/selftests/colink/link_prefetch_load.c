@@ -140,7 +140,6 @@ TEST_F(link_prefetch, charged_to_who_touches)
 {
 	unsigned long given_up = module_counter("pages_given_up");
 	__u8 want[PAGES] = { 0 };
-	char limit[32];
 	int i;
 
 	need(!mkdir(CGROUP, 0755), CGROUP);
@@ -152,9 +151,7 @@ TEST_F(link_prefetch, charged_to_who_touches)
 		usleep(100000);
 	EXPECT_EQ(200 * PAGE, group_value(CGROUP, "memory.stat", "file"));
 
-	snprintf(limit, sizeof(limit), "%llu",
-		 group_value(CGROUP, "memory.current", NULL) + 150 * PAGE);
-	write_text(CGROUP "/memory.max", limit);
+	limit_group(150);
 	touch_in_group(&self->rig.file, 300);
 	memset(&want[16], 1, 200);
 	want[300] = 1;

@@ -142,6 +142,16 @@ FIXTURE_TEARDOWN(link_prefetch)
 	rig_close(&self->rig);
 }
 
+/* No more than this beyond what it has. */
+static inline void limit_group(size_t pages)
+{
+	char limit[32];
+
+	snprintf(limit, sizeof(limit), "%llu",
+		 group_value(CGROUP, "memory.current", NULL) + pages * PAGE);
+	write_text(CGROUP "/memory.max", limit);
+}
+
 static inline void set_strengths(struct link_hint *hints, int layer, __u32 slot, __u32 n,
 				 __u32 strength)
 {
