@@ -79,21 +79,25 @@ else
 	skip 'misses and major faults' 'no count of what a process reads in this kernel'
 fi
 
-# What a fault reads behind its own page is prefetched, too: the module is asked for nothing.
+# What a fault reads behind its own page is prefetched, too. The module reads less than that:
+# it is asked only where a fault finds its page on its way.
 export COLINK_STATE=/tmp/stat-colink
 if [ -e /sys/kernel/btf/colink ]; then
 	check 'the model is loaded' colink load "$model" --threshold 0.1 --max-hot 0 --read-around never
 	echo 3 >/proc/sys/vm/drop_caches
+	by_module=$(counter pages_read)
 	start --json "$model"
 	colink run "$model" --io mmap -p 'Once upon' -n 4 >/dev/null 2>&1
 	stop TERM
 	colink unload "$model" --json >/tmp/unload.json
-	check 'pages that faults prefetched' test "$(file_figure "$model" prefetched)" -gt 0
-	check 'and that they read by themselves' grep -Eq '"in_fault":[1-9]' /tmp/unload.json
-	check 'the module read none' grep -q '"asked":0,' /tmp/unload.json
+	by_module=$(($(counter pages_read) - by_module))
+	prefetched=$(file_figure "$model" prefetched)
+	check 'faults that read by themselves' grep -Eq '"in_fault":[1-9]' /tmp/unload.json
+	check "$prefetched pages prefetched, $by_module by the module" \
+		test "${prefetched:-0}" -gt "$by_module"
 else
-	for name in 'the model is loaded' 'pages that faults prefetched' \
-		'and that they read by themselves' 'the module read none'; do
+	for name in 'the model is loaded' 'faults that read by themselves' \
+		'pages prefetched by faults'; do
 		skip "$name" 'the module has no BTF'
 	done
 fi
