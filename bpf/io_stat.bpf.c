@@ -334,6 +334,7 @@ static void touched(__u32 file, __u64 first, __u64 last, bool fault)
 	hits = last - first + 1 - range.missed;
 	add(fault ? &cache->fault_hits : &cache->read_hits, hits);
 	add(fault ? &cache->fault_misses : &cache->read_misses, range.missed);
+	add(&cache->wanted, range.wanted);
 	add(&cache->used, range.used);
 	add(&cache->mapped, -(__u64)range.mapped);
 }
@@ -538,6 +539,26 @@ SEC("raw_tp/colink_fault")
 int BPF_PROG(on_module_fault, struct inode *inode, unsigned long first, unsigned long n)
 {
 	issue(inode, first + 1, n - 1);
+	return 0;
+}
+
+/* Used from now on, whether that is seen or not. */
+SEC("raw_tp/colink_want")
+int BPF_PROG(on_module_want, void *request, struct inode *inode, unsigned long first,
+	     unsigned long n)
+{
+	struct io_file *file = file_by_number(BPF_CORE_READ(inode, i_ino),
+					      BPF_CORE_READ(inode, i_sb, s_dev));
+	struct range range = { .first = first, .last = first + n - 1 };
+	struct io_cache *cache;
+
+	if (!file)
+		return 0;
+	range.file = file->index;
+	bpf_loop(chunks_of(&range), want_chunk, &range, 0);
+	cache = cache_of(file->index);
+	if (cache && range.wanted)
+		add(&cache->wanted, range.wanted);
 	return 0;
 }
 

@@ -70,6 +70,7 @@ struct io_cache {
 	__u64 fault_misses;
 	__u64 asked;	  /* in ranges that the module issued */
 	__u64 prefetched; /* brought in by it */
+	__u64 wanted;	  /* of these: used, or in a request that was waited for */
 	__u64 used;	  /* of these, by a read or a fault, once each */
 	__u64 mapped;	  /* of these, only mapped around another's fault */
 	__u64 evicted;	  /* of these, neither before they left the page cache */
@@ -91,6 +92,8 @@ enum io_lost {
 struct io_pages {
 	/* Low half: brought in by the module, not used; high half: of these, mapped. */
 	__u64 state[IO_CHUNKS];
+	/* Of the low half: not used, and in no request that was waited for. */
+	__u32 unwanted[IO_CHUNKS];
 	/* Brought in by a read or fault that has not finished. */
 	__u32 missed[IO_CHUNKS];
 };

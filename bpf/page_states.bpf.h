@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * io_stat's part that knows single pages: which of them the module brought in and nobody
- * used yet, which are mapped, which a touch waits for.
+ * used yet, which of these nobody wanted, which are mapped, which a touch waits for.
  *
  * Files may be huge and are touched in places, so that states are kept in a hash table,
  * in blocks that are made when the first page in them becomes worth knowing. A page of
@@ -58,6 +58,7 @@ struct range {
 	__u64 last;
 	__u32 file;
 	__u32 missed;
+	__u32 wanted;
 	__u32 used;
 	__u32 mapped;
 	__u32 evicted;
@@ -123,6 +124,21 @@ static long prefetch_chunk(__u32 step, struct range *range)
 		return 0;
 	__sync_fetch_and_and(&found->state[chunk % IO_CHUNKS], ~(part << 32));
 	__sync_fetch_and_or(&found->state[chunk % IO_CHUNKS], part);
+	__sync_fetch_and_or(&found->unwanted[chunk % IO_CHUNKS], part);
+	return 0;
+}
+
+static long want_chunk(__u32 step, struct range *range)
+{
+	__u64 chunk = chunk_of(range, step);
+	struct io_pages *found = find_pages(range->file, chunk);
+	__u32 part = part_of(range, chunk), *unwanted;
+
+	if (!found)
+		return 0;
+	unwanted = &found->unwanted[chunk % IO_CHUNKS];
+	if (*unwanted & part)
+		range->wanted += bits_set(__sync_fetch_and_and(unwanted, ~part) & part);
 	return 0;
 }
 
@@ -152,6 +168,7 @@ static long forget_chunk(__u32 step, struct range *range)
 	state = &found->state[chunk % IO_CHUNKS];
 	if (!(*state & part))
 		return 0;
+	want_chunk(step, range);
 	old = __sync_fetch_and_and(state, ~(part | part << 32));
 	prefetched = old & part;
 	mapped = old >> 32 & prefetched;

@@ -372,11 +372,29 @@ static void count_result(const struct colink_result *result)
 	colink_count(COLINK_COUNT_IOS, result->ios);
 }
 
+/* What a program has waited for, and is about to use. */
+static void trace_wanted(const struct colink_request *request)
+{
+	const struct inode *inode = request->region->file->f_mapping->host;
+	u64 file_size = i_size_read(inode);
+	struct colink_range pages;
+	pgoff_t cursor = 0;
+	u32 i;
+
+	if (!trace_colink_want_enabled() || request->speculative)
+		return;
+	for (i = 0; i < request->n_spans; i++)
+		if (colink_span_pages(&request->spans[i], file_size, &cursor, &pages))
+			trace_colink_want(request, inode, pages.first,
+					  pages.last - pages.first + 1);
+}
+
 /* All is read or given up: account for it, say so, free the request. */
 void colink_request_finish(struct colink_request *request)
 {
 	struct colink_opener *opener = request->region->opener;
 
+	trace_wanted(request);
 	trace_colink_complete(request, ktime_to_ns(ktime_sub(ktime_get(), request->begin)));
 	count_result(&request->result);
 	atomic_long_sub(request->result.pages_issued, &opener->pages);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Trace events: a request is queued when its plan is made, issues each of its ranges,
- * and is complete when they are read or given up. `request` ties the three together.
+ * and is complete when they are read or given up. One that a program waits for then says
+ * which pages it wanted, be they read now or before, without those read over between them.
+ * `request` ties these together.
  * A page fault that reads the pages which BPF wants is no request, and has an event of its own.
  */
 #undef TRACE_SYSTEM
@@ -38,7 +40,7 @@ TRACE_EVENT(colink_queue,
 		      __entry->speculative ? "speculative" : "wanted", __entry->extents,
 		      __entry->refused, __entry->resident, __entry->pages, __entry->ios));
 
-TRACE_EVENT(colink_issue,
+DECLARE_EVENT_CLASS(colink_pages,
 	    TP_PROTO(const struct colink_request *request, const struct inode *inode, pgoff_t first,
 		     unsigned long pages),
 	    TP_ARGS(request, inode, first, pages),
@@ -55,6 +57,16 @@ TRACE_EVENT(colink_issue,
 	    TP_printk("request=%llu dev=%u:%u ino=%llu first=%llu pages=%llu", __entry->request,
 		      MAJOR(__entry->dev), MINOR(__entry->dev), __entry->ino, __entry->first,
 		      __entry->pages));
+
+DEFINE_EVENT(colink_pages, colink_issue,
+	     TP_PROTO(const struct colink_request *request, const struct inode *inode,
+		      pgoff_t first, unsigned long pages),
+	     TP_ARGS(request, inode, first, pages));
+
+DEFINE_EVENT(colink_pages, colink_want,
+	     TP_PROTO(const struct colink_request *request, const struct inode *inode,
+		      pgoff_t first, unsigned long pages),
+	     TP_ARGS(request, inode, first, pages));
 
 TRACE_EVENT(colink_complete,
 	    TP_PROTO(const struct colink_request *request, u64 ns),

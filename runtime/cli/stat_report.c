@@ -297,9 +297,10 @@ static json_t *cache_json(const struct io_cache *cache)
 
 static json_t *prefetch_json(const struct io_cache *cache)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"asked", integer(cache->asked),
 		"prefetched", integer(cache->prefetched),
+		"wanted", integer(cache->wanted),
 		"used", integer(cache->used),
 		"mapped", integer(cache->mapped),
 		"evicted_unused", integer(cache->evicted),

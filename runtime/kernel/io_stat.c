@@ -29,6 +29,7 @@ struct io_statistics {
 	struct io_stat *bpf;
 	struct bpf_link *issue; /* the module's events; NULL as long as it is not loaded */
 	struct bpf_link *fault;
+	struct bpf_link *want;
 	struct bpf_link *complete;
 	bool sees_regions;
 	bool too_many_regions;
@@ -125,6 +126,7 @@ static int load(struct io_statistics *stat, struct error *err)
 	/* Attached when the module is there. */
 	bpf_program__set_autoattach(stat->bpf->progs.on_module_issue, false);
 	bpf_program__set_autoattach(stat->bpf->progs.on_module_fault, false);
+	bpf_program__set_autoattach(stat->bpf->progs.on_module_want, false);
 	bpf_program__set_autoattach(stat->bpf->progs.on_module_complete, false);
 	ret = io_stat__load(stat->bpf);
 	if (ret < 0)
@@ -169,6 +171,7 @@ void io_stat_close(struct io_statistics *stat)
 		return;
 	bpf_link__destroy(stat->issue);
 	bpf_link__destroy(stat->fault);
+	bpf_link__destroy(stat->want);
 	bpf_link__destroy(stat->complete);
 	io_stat__destroy(stat->bpf);
 	for (size_t i = 0; i < stat->n_files; i++)
@@ -236,6 +239,9 @@ int io_stat_refresh(struct io_statistics *stat, struct error *err)
 	if (!stat->fault && stat->complete)
 		stat->fault = bpf_program__attach_raw_tracepoint(bpf->progs.on_module_fault,
 								 "colink_fault");
+	if (!stat->want && stat->complete)
+		stat->want = bpf_program__attach_raw_tracepoint(bpf->progs.on_module_want,
+								"colink_want");
 	if (!stat->issue && stat->complete)
 		stat->issue = bpf_program__attach_raw_tracepoint(bpf->progs.on_module_issue,
 								 "colink_issue");

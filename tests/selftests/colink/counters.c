@@ -84,6 +84,9 @@ TEST_F(counters, traced)
 	EXPECT_EQ(1, traced("colink_queue:", "extents=2 refused=1 resident=1 pages=7 ios=2"));
 	EXPECT_EQ(3, traced("colink_issue:", "ino="));
 	EXPECT_EQ(1, traced("colink_issue:", "first=2 pages=6"));
+	EXPECT_EQ(3, traced("colink_want:", "ino="));
+	EXPECT_EQ(1, traced("colink_want:", "first=0 pages=4"));
+	EXPECT_EQ(1, traced("colink_want:", "first=6 pages=2"));
 	EXPECT_EQ(2, traced("colink_complete:", "given_up=0"));
 }
 

@@ -311,8 +311,8 @@ TEST_F(io_stat, command_follows_regions)
 	ASSERT_NE(NULL, file);
 	EXPECT_NE(NULL, strstr(output, "\"missing\":null"));
 	EXPECT_NE(NULL, strstr(file, "\"read_hits\":16,\"read_misses\":10,"));
-	EXPECT_NE(NULL, strstr(file, "{\"asked\":32,\"prefetched\":32,\"used\":16,\"mapped\":0,"
-				     "\"evicted_unused\":16,\"waiting\":0}"));
+	EXPECT_NE(NULL, strstr(file, "{\"asked\":32,\"prefetched\":32,\"wanted\":32,\"used\":16,"
+				     "\"mapped\":0,\"evicted_unused\":16,\"waiting\":0}"));
 }
 
 TEST_HARNESS_MAIN

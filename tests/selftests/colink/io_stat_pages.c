@@ -198,6 +198,44 @@ TEST_F(io_stat, prefetched_by_the_worker)
 	EXPECT_TRUE(whole(self->bpf, 0));
 }
 
+/* Pages 0-3 and 6-7 are wanted, the two between them not until later. */
+TEST_F(io_stat, wanted_and_read_over)
+{
+	struct colink_extent extents[] = { pages_extent(0, 4), pages_extent(6, 2) };
+	struct colink_prefetch args = prefetch_args(self->rig.region, extents, 2);
+	struct colink_extent later = pages_extent(5, 1);
+	int again;
+
+	args.gap_bytes = 2 * PAGE;
+	need(!prefetch(self->rig.device, &args), "COLINK_PREFETCH");
+	EXPECT_EQ(8, cache(self->bpf).prefetched);
+	EXPECT_EQ(6, cache(self->bpf).wanted);
+	for (again = 0; again < 2; again++) {
+		args = prefetch_args(self->rig.region, &later, 1);
+		need(!prefetch(self->rig.device, &args), "COLINK_PREFETCH");
+		EXPECT_EQ(7, cache(self->bpf).wanted);
+	}
+	read_pages(self->rig.file.fd, 3, 2);
+	EXPECT_EQ(8, cache(self->bpf).wanted);
+	EXPECT_EQ(2, cache(self->bpf).used);
+	EXPECT_TRUE(whole(self->bpf, 6));
+	evict(&self->rig.file);
+	EXPECT_EQ(8, cache(self->bpf).wanted);
+	EXPECT_TRUE(whole(self->bpf, 0));
+}
+
+/* A speculative request only says what might be of use. */
+TEST_F(io_stat, not_wanted_when_speculative)
+{
+	prefetch_pages(&self->rig, 20, 8, COLINK_WAIT | COLINK_SPECULATIVE);
+	EXPECT_EQ(8, cache(self->bpf).prefetched);
+	EXPECT_EQ(0, cache(self->bpf).wanted);
+	read_pages(self->rig.file.fd, 20, 3);
+	EXPECT_EQ(3, cache(self->bpf).wanted);
+	evict(&self->rig.file);
+	EXPECT_EQ(3, cache(self->bpf).wanted);
+}
+
 /* A page whose number is where the kernel begins to map around a fault. */
 static size_t aligned_page(const struct test_file *file)
 {

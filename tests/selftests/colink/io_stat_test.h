@@ -18,6 +18,7 @@ FIXTURE(io_stat) {
 	struct rig rig;
 	struct io_stat *bpf;
 	struct bpf_link *issue;
+	struct bpf_link *want;
 	struct bpf_link *complete;
 };
 
@@ -44,6 +45,7 @@ FIXTURE_SETUP(io_stat)
 	need(bpf, "open skeleton");
 	bpf_program__set_autoattach(bpf->progs.on_module_issue, false);
 	bpf_program__set_autoattach(bpf->progs.on_module_fault, false);
+	bpf_program__set_autoattach(bpf->progs.on_module_want, false);
 	bpf_program__set_autoattach(bpf->progs.on_module_complete, false);
 	need(!io_stat__load(bpf), "load");
 	follow(bpf, self->rig.file.fd, 0);
@@ -52,12 +54,14 @@ FIXTURE_SETUP(io_stat)
 							    "colink_complete");
 	self->issue = bpf_program__attach_raw_tracepoint(bpf->progs.on_module_issue,
 							 "colink_issue");
-	need(self->issue && self->complete, "attach to the module");
+	self->want = bpf_program__attach_raw_tracepoint(bpf->progs.on_module_want, "colink_want");
+	need(self->issue && self->want && self->complete, "attach to the module");
 }
 
 FIXTURE_TEARDOWN(io_stat)
 {
 	bpf_link__destroy(self->issue);
+	bpf_link__destroy(self->want);
 	bpf_link__destroy(self->complete);
 	io_stat__destroy(self->bpf);
 	rig_close(&self->rig);
