@@ -35,26 +35,6 @@ static void *load_page(struct xa_state *xas)
 	return entry;
 }
 
-/*
- * The first page in [first, last] that is missing, or last + 1. page_cache_next_miss()
- * is no help: it says that page 0 is missing when it is not, and does not know of the above.
- */
-static pgoff_t next_missing(struct address_space *mapping, pgoff_t first, pgoff_t last)
-{
-	XA_STATE(xas, &mapping->i_pages, first);
-	pgoff_t index;
-	void *entry;
-
-	rcu_read_lock();
-	for (index = first; index <= last; index++) {
-		entry = index == first ? load_page(&xas) : xas_next(&xas);
-		if (!entry || xa_is_value(entry))
-			break;
-	}
-	rcu_read_unlock();
-	return index;
-}
-
 /* The first page in [first, last] that is resident, or last + 1. */
 static pgoff_t next_resident(struct address_space *mapping, pgoff_t first, pgoff_t last)
 {
@@ -147,17 +127,42 @@ static int plan_range(struct colink_request *request, pgoff_t first, pgoff_t las
 }
 
 /* What is resident and wanted is about to be used: reads of the request are not to push it out. */
-static void mark_accessed(struct address_space *mapping, pgoff_t first, pgoff_t last)
+static void mark_accessed(struct xa_state *xas, struct folio *folio)
 {
-	struct folio *folio;
-
-	for (; first <= last; first = folio_next_index(folio)) {
-		folio = filemap_get_folio(mapping, first);
-		if (IS_ERR(folio))
-			break;
+	if (!folio_try_get(folio))
+		return;
+	if (folio == xas_reload(xas))
 		folio_mark_accessed(folio);
-		folio_put(folio);
+	folio_put(folio);
+}
+
+/*
+ * Go over resident pages, of which the first is one. Returns the first in [first, last] that is
+ * missing, or last + 1. page_cache_next_miss() is no help: it says that page 0 is missing when
+ * it is not, and does not know what load_page() is for.
+ */
+static pgoff_t pass_resident(struct colink_request *request, pgoff_t first, pgoff_t last)
+{
+	XA_STATE(xas, &request->region->file->f_mapping->i_pages, first);
+	void *before = NULL, *entry;
+	pgoff_t index;
+
+	rcu_read_lock();
+	for (index = first; index <= last; index++) {
+		entry = index == first ? load_page(&xas) : xas_next(&xas);
+		if (!entry || xa_is_value(entry))
+			break;
+		/* Another page of a large folio, or a place that is just being changed? */
+		if (entry == before || xa_is_internal(entry))
+			continue;
+		before = entry;
+		if (!folio_test_uptodate(entry))
+			request->others_read = true;
+		if (!request->speculative)
+			mark_accessed(&xas, entry);
 	}
+	rcu_read_unlock();
+	return index;
 }
 
 static int plan_slice(struct colink_request *request, pgoff_t first, pgoff_t last)
@@ -174,10 +179,8 @@ static int plan_slice(struct colink_request *request, pgoff_t first, pgoff_t las
 			if (error)
 				return error;
 		}
-		missing = resident > last ? resident : next_missing(mapping, resident, last);
+		missing = resident > last ? resident : pass_resident(request, resident, last);
 		request->result.pages_resident += missing - resident;
-		if (missing > resident && !request->speculative)
-			mark_accessed(mapping, resident, missing - 1);
 	}
 	return 0;
 }

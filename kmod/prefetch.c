@@ -239,7 +239,7 @@ static int wait_for_plan(const struct colink_request *request)
 	return 0;
 }
 
-/* Wait for what was asked for: others may have been reading some of it already. */
+/* Wait for all that was asked for, of which others have been reading some already. */
 static int wait_for_spans(const struct colink_request *request)
 {
 	struct address_space *mapping = request->region->file->f_mapping;
@@ -279,7 +279,8 @@ static int wait_for_request(const struct colink_request *request)
 
 	if (error)
 		return error;
-	return request->spans ? wait_for_spans(request) : wait_for_plan(request);
+	return request->spans && request->others_read ? wait_for_spans(request) :
+							wait_for_plan(request);
 }
 
 static void wait_work(struct work_struct *work)

@@ -140,7 +140,7 @@ struct colink_request {
 	struct colink_charge charge;
 	struct eventfd_ctx *eventfd;
 	struct list_head plan;
-	struct colink_span *spans; /* whose pages are waited for; NULL: those of the plan */
+	struct colink_span *spans; /* of one that is waited for; else NULL */
 	u32 n_spans;
 	struct colink_result result;
 	u64 id;
@@ -149,6 +149,7 @@ struct colink_request {
 	u32 n_extents;		/* taken from the quota */
 	unsigned int begun;	/* ranges of the plan's first block that are issued */
 	bool speculative;
+	bool others_read;	/* what was there when it was planned, in part */
 	bool stopped;		/* issue no more */
 };
 

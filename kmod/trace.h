@@ -41,22 +41,22 @@ TRACE_EVENT(colink_queue,
 		      __entry->refused, __entry->resident, __entry->pages, __entry->ios));
 
 DECLARE_EVENT_CLASS(colink_pages,
-	    TP_PROTO(const struct colink_request *request, const struct inode *inode, pgoff_t first,
-		     unsigned long pages),
-	    TP_ARGS(request, inode, first, pages),
-	    TP_STRUCT__entry(__field(u64, request)
-			     __field(dev_t, dev)
-			     __field(u64, ino)
-			     __field(u64, first)
-			     __field(u64, pages)),
-	    TP_fast_assign(__entry->request = request->id;
-			   __entry->dev = inode->i_sb->s_dev;
-			   __entry->ino = inode->i_ino;
-			   __entry->first = first;
-			   __entry->pages = pages;),
-	    TP_printk("request=%llu dev=%u:%u ino=%llu first=%llu pages=%llu", __entry->request,
-		      MAJOR(__entry->dev), MINOR(__entry->dev), __entry->ino, __entry->first,
-		      __entry->pages));
+		    TP_PROTO(const struct colink_request *request, const struct inode *inode,
+			     pgoff_t first, unsigned long pages),
+		    TP_ARGS(request, inode, first, pages),
+		    TP_STRUCT__entry(__field(u64, request)
+				     __field(dev_t, dev)
+				     __field(u64, ino)
+				     __field(u64, first)
+				     __field(u64, pages)),
+		    TP_fast_assign(__entry->request = request->id;
+				   __entry->dev = inode->i_sb->s_dev;
+				   __entry->ino = inode->i_ino;
+				   __entry->first = first;
+				   __entry->pages = pages;),
+		    TP_printk("request=%llu dev=%u:%u ino=%llu first=%llu pages=%llu",
+			      __entry->request, MAJOR(__entry->dev), MINOR(__entry->dev),
+			      __entry->ino, __entry->first, __entry->pages));
 
 DEFINE_EVENT(colink_pages, colink_issue,
 	     TP_PROTO(const struct colink_request *request, const struct inode *inode,
