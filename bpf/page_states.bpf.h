@@ -8,7 +8,8 @@
  * which nothing is known has no bit, and often no block.
  *
  * All of a page's bits that change together are in one word and change by one atomic
- * operation, so that a page is counted once whatever happens elsewhere.
+ * operation, so that a page is counted once whatever happens elsewhere. Whether it was wanted
+ * is a question of its own, with a word of its own.
  */
 #ifndef PAGE_STATES_BPF_H
 #define PAGE_STATES_BPF_H
@@ -128,17 +129,21 @@ static long prefetch_chunk(__u32 step, struct range *range)
 	return 0;
 }
 
+/* Of these pages of a chunk, how many nobody had wanted. */
+static __u32 take_unwanted(struct io_pages *found, __u64 chunk, __u32 part)
+{
+	__u32 *unwanted = &found->unwanted[chunk % IO_CHUNKS];
+
+	return *unwanted & part ? bits_set(__sync_fetch_and_and(unwanted, ~part) & part) : 0;
+}
+
 static long want_chunk(__u32 step, struct range *range)
 {
 	__u64 chunk = chunk_of(range, step);
 	struct io_pages *found = find_pages(range->file, chunk);
-	__u32 part = part_of(range, chunk), *unwanted;
 
-	if (!found)
-		return 0;
-	unwanted = &found->unwanted[chunk % IO_CHUNKS];
-	if (*unwanted & part)
-		range->wanted += bits_set(__sync_fetch_and_and(unwanted, ~part) & part);
+	if (found)
+		range->wanted += take_unwanted(found, chunk, part_of(range, chunk));
 	return 0;
 }
 
@@ -168,9 +173,9 @@ static long forget_chunk(__u32 step, struct range *range)
 	state = &found->state[chunk % IO_CHUNKS];
 	if (!(*state & part))
 		return 0;
-	want_chunk(step, range);
 	old = __sync_fetch_and_and(state, ~(part | part << 32));
 	prefetched = old & part;
+	range->wanted += take_unwanted(found, chunk, prefetched);
 	mapped = old >> 32 & prefetched;
 	range->used += bits_set(prefetched);
 	range->mapped += bits_set(mapped);

@@ -152,13 +152,14 @@ static pgoff_t pass_resident(struct colink_request *request, pgoff_t first, pgof
 		entry = index == first ? load_page(&xas) : xas_next(&xas);
 		if (!entry || xa_is_value(entry))
 			break;
-		/* Another page of a large folio, or a place that is just being changed? */
-		if (entry == before || xa_is_internal(entry))
+		/* Another page of the same large folio? */
+		if (entry == before || xa_is_sibling(entry))
 			continue;
 		before = entry;
-		if (!folio_test_uptodate(entry))
+		/* What is just being moved may be anything. */
+		if (xa_is_internal(entry) || !folio_test_uptodate(entry))
 			request->others_read = true;
-		if (!request->speculative)
+		if (!request->speculative && !xa_is_internal(entry))
 			mark_accessed(&xas, entry);
 	}
 	rcu_read_unlock();
@@ -238,6 +239,8 @@ int colink_plan(struct colink_request *request, const struct colink_span *spans,
 			error = 0;
 		if (error) {
 			request->result.refused += n - i;
+			/* Nobody has looked at the rest. */
+			request->others_read = true;
 			return error;
 		}
 		request->result.extents++;

@@ -378,16 +378,21 @@ static void trace_wanted(const struct colink_request *request)
 {
 	const struct inode *inode = request->region->file->f_mapping->host;
 	u64 file_size = i_size_read(inode);
+	pgoff_t first, last, cursor = 0;
 	struct colink_range pages;
-	pgoff_t cursor = 0;
 	u32 i;
 
 	if (!trace_colink_want_enabled() || request->speculative)
 		return;
-	for (i = 0; i < request->n_spans; i++)
-		if (colink_span_pages(&request->spans[i], file_size, &cursor, &pages))
-			trace_colink_want(request, inode, pages.first,
-					  pages.last - pages.first + 1);
+	for (i = 0; i < request->n_spans; i++) {
+		if (!colink_span_pages(&request->spans[i], file_size, &cursor, &pages))
+			continue;
+		for (first = pages.first; first <= pages.last; first = last + 1) {
+			last = min(pages.last, first + COLINK_SLICE_PAGES - 1);
+			trace_colink_want(request, inode, first, last - first + 1);
+			cond_resched();
+		}
+	}
 }
 
 /* All is read or given up: account for it, say so, free the request. */
@@ -503,6 +508,7 @@ int colink_prefetch(struct colink_opener *opener, struct colink_prefetch *args)
 
 	request->result.pages_given_up = request->result.pages_issued;
 	args->result = request->result;
+	request->n_spans = 0; /* nobody waits */
 	colink_request_finish(request);
 	return error;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Trace events: a request is queued when its plan is made, issues each of its ranges,
- * and is complete when they are read or given up. One that a program waits for then says
- * which pages it wanted, be they read now or before, without those read over between them.
- * `request` ties these together.
+ * and is complete when they are read or given up. Before that, one that is not speculative
+ * and that a program waits for says which pages it wanted, be they read now or before, without
+ * those read over between them. `request` ties these together.
  * A page fault that reads the pages which BPF wants is no request, and has an event of its own.
  */
 #undef TRACE_SYSTEM

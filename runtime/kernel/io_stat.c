@@ -256,7 +256,7 @@ const char *io_stat_missing(const struct io_statistics *stat)
 	if (!stat->sees_regions)
 		return "cannot read " REGIONS_PATH " (debugfs is not mounted, or locked down): "
 		       "no registered files but those given";
-	if (!stat->issue)
+	if (!stat->issue || !stat->want)
 		return "cannot attach to the module's trace events: no prefetched pages";
 	if (stat->too_many_regions)
 		return "more files are registered than can be followed (64)";

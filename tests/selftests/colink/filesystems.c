@@ -212,7 +212,7 @@ TEST_F(filesystems, collapse)
 	EXPECT_EQ(1, args.result.ios);
 	EXPECT_EQ(3 * PAGE, args.result.gap_bytes);
 	memset(&self->want[10], 1, 5);
-	/* The gap is not waited for; asked for now, it is, and is already there. */
+	/* The gap need not have been waited for; asked for now, it is, and is already there. */
 	args = prefetch_args(self->rig.region, &all, 1);
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
 	EXPECT_EQ(5, args.result.pages_resident);
