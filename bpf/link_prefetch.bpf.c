@@ -3,9 +3,10 @@
  * The policy: who touches a slot will soon want those that it is linked to.
  *
  * A buffered read or a page fault of a file in the map is mapped to the layer and slot
- * it touches last. From there links are followed while the product of their strengths,
- * the chance that the whole run fires, is over the threshold. The module is asked for
- * that run, and for what is missing of the touched bundle itself; it drops what is
+ * it touches last. From there links are followed while each is stronger than the threshold:
+ * neurons that are linked fire in clusters, so that the last of a run is wanted hardly less
+ * often than the second, far more often than if its links were independent. The module is
+ * asked for that run, and for what is missing of the touched bundle itself; it drops what is
  * resident already, and never makes us wait.
  *
  * A touch of another layer than the last of that file enters the layer: the module is
@@ -179,8 +180,7 @@ static struct link_layer *layer_at(const struct link_region *region, __u64 posit
 struct walk {
 	__u32 first_hint;
 	__u32 followed;
-	__u64 product;
-	__u64 threshold;
+	__u32 threshold;
 };
 
 static long follow(__u32 step, struct walk *walk)
@@ -188,10 +188,7 @@ static long follow(__u32 step, struct walk *walk)
 	__u32 index = walk->first_hint + step;
 	struct link_hint *hint = bpf_map_lookup_elem(&hints, &index);
 
-	if (!hint)
-		return 1;
-	walk->product = walk->product * hint->strength >> LINK_STRENGTH_BITS;
-	if (walk->product <= walk->threshold)
+	if (!hint || hint->strength <= walk->threshold)
 		return 1;
 	walk->followed++;
 	return 0;
@@ -200,7 +197,7 @@ static long follow(__u32 step, struct walk *walk)
 /* How many slots behind this one are likely enough to be wanted with it. */
 static __u32 run_behind(const struct link_layer *layer, __u32 slot)
 {
-	struct walk walk = { .first_hint = layer->first_hint + slot, .product = LINK_ONE };
+	struct walk walk = { .first_hint = layer->first_hint + slot };
 	__u32 only = 0, most = layer->slots - 1 - slot;
 	struct link_policy *now = bpf_map_lookup_elem(&policy, &only);
 

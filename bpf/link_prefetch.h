@@ -78,7 +78,7 @@ struct link_run {
 };
 
 struct link_policy {
-	__u32 threshold; /* follow while the product is over this; LINK_ONE: never */
+	__u32 threshold; /* follow links that are stronger than this; LINK_ONE: none */
 	__u32 max_run;	 /* most slots to follow */
 	__u32 max_hot;	 /* most runs of the next layer to ask for when one is entered */
 	__u32 read_around; /* enum link_read_around */

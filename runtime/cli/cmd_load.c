@@ -257,7 +257,7 @@ int cmd_load(const struct command *command, int argc, char **argv)
 	};
 	const struct option_spec specs[] = {
 		{ "threshold", 0, OPTION_REAL, &options.threshold,
-		  "P: follow links while the whole run is wanted with a higher chance" },
+		  "P: follow links that are stronger, the chance that the next is wanted, too" },
 		{ "max-run", 0, OPTION_U64, &options.max_run,
 		  "N: follow at most so many links (default 64)" },
 		{ "max-hot", 0, OPTION_U64, &options.max_hot,

@@ -2,8 +2,8 @@
 #include "kernel/link_policy.h"
 
 /*
- * A run of 64 bundles is longer than the product of strengths lets one get, unless all
- * links are near certain, and an I/O of so many has the device's full bandwidth.
+ * An I/O of 64 bundles of 4 KiB or more has the device's full bandwidth, and the further behind,
+ * the less the first one says.
  */
 #define DEFAULT_MAX_RUN 64
 

@@ -20,6 +20,7 @@
 #define PAGE 4096
 #define GAP (16 << 10)
 #define AROUND_PAGES 32
+#define MAX_RUN 64
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* All pages of the file, those that are resident in a ring from most to least recently used. */
@@ -93,17 +94,15 @@ static void read_pages(struct run *run, uint32_t first, uint32_t end, uint32_t w
 	}
 }
 
-/* The first slot that is not worth reading along, in the arithmetic of the BPF program. */
+/* The first slot that is not worth reading along, as the BPF program has it. */
 static uint32_t end_of_run(const struct run *run, const struct link_layer *layer, uint32_t slot)
 {
 	const struct link_hint *hints = &run->hints->hints[layer->first_hint];
-	uint64_t product = LINK_ONE;
+	const uint32_t first = slot;
 
-	for (; slot + 1 < layer->slots; slot++) {
-		product = product * hints[slot].strength >> LINK_STRENGTH_BITS;
-		if (product <= run->threshold)
-			break;
-	}
+	while (slot + 1 < layer->slots && slot - first < MAX_RUN &&
+	       hints[slot].strength > run->threshold)
+		slot++;
 	return slot + 1;
 }
 

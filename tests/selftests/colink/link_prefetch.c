@@ -42,19 +42,19 @@ TEST_F(link_prefetch, read_of_many_slots)
 	EXPECT_EQ(6, counted(self->bpf, LINK_SLOTS));
 }
 
-/* 0.9 ^ 6 is 0.53, 0.9 ^ 7 is 0.48; then one weak link. */
+/* Not before a link that is weak by itself, however many there are. */
 TEST_F(link_prefetch, stops_where_strengths_say)
 {
-	set_strengths(self->hints, PAGED, 0, 199, SHARE(90));
+	set_strengths(self->hints, PAGED, 0, 12, SHARE(60));
 	read_at(&self->rig.file, 16 * PAGE, PAGE);
-	EXPECT_TRUE(only_resident(&self->rig.file, 16, 7));
+	EXPECT_TRUE(only_resident(&self->rig.file, 16, 13));
 
 	evict(&self->rig.file);
 	set_strengths(self->hints, PAGED, 0, 199, LINK_ONE);
 	set_strengths(self->hints, PAGED, 3, 1, SHARE(10));
 	read_at(&self->rig.file, 16 * PAGE, PAGE);
 	EXPECT_TRUE(only_resident(&self->rig.file, 16, 4));
-	EXPECT_EQ(6 + 3, counted(self->bpf, LINK_SLOTS));
+	EXPECT_EQ(12 + 3, counted(self->bpf, LINK_SLOTS));
 
 	/* Over the threshold, not at it. */
 	evict(&self->rig.file);
@@ -293,7 +293,7 @@ TEST_F(link_prefetch, faults_of_many_tasks)
 	size_t first = layers[PAGED].offset / PAGE, page = first + layers[PAGED].slots;
 	int i, status;
 
-	set_strengths(self->hints, PAGED, 0, 199, SHARE(90));
+	set_runs_of_seven(self->hints, PAGED, 0, 199);
 	madvise(self->rig.file.map, PAGES * PAGE, MADV_NORMAL);
 	for (i = 0; i < 4; i++) {
 		pid_t child = fork();
@@ -358,7 +358,9 @@ TEST_F(link_prefetch, threshold_changed_while_running)
 	};
 	size_t i;
 
-	set_strengths(self->hints, PAGED, 0, 199, SHARE(90));
+	set_strengths(self->hints, PAGED, 0, 2, SHARE(90));
+	set_strengths(self->hints, PAGED, 2, 4, SHARE(70));
+	set_strengths(self->hints, PAGED, 6, 9, SHARE(40));
 	for (i = 0; i < 5; i++) {
 		self->policy->threshold = steps[i].threshold;
 		touch_at(&self->rig.file, 16 * PAGE);

@@ -188,7 +188,7 @@ TEST_F(link_prefetch, attached_and_detached_under_readers)
 	pid_t readers[4];
 	int i, status;
 
-	set_strengths(self->hints, PAGED, 0, first_hint(LAYERS), SHARE(90));
+	set_runs_of_seven(self->hints, PAGED, 0, first_hint(LAYERS));
 	self->policy->max_hot = 2;
 	for (i = 0; i < 4; i++) {
 		readers[i] = fork();

@@ -161,6 +161,16 @@ static inline void set_strengths(struct link_hint *hints, int layer, __u32 slot,
 		hints[first_hint(layer) + slot + i].strength = strength;
 }
 
+/* Each seventh link is a weak one. */
+static inline void set_runs_of_seven(struct link_hint *hints, int layer, __u32 slot, __u32 n)
+{
+	__u32 i;
+
+	set_strengths(hints, layer, slot, n, SHARE(90));
+	for (i = 6; i < n; i += 7)
+		set_strengths(hints, layer, slot + i, 1, SHARE(10));
+}
+
 static inline __u64 counted(const struct link_prefetch *bpf, __u32 counter)
 {
 	int cpus = libbpf_num_possible_cpus(), cpu;
