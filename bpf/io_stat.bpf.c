@@ -506,11 +506,16 @@ int on_page_deleted(struct trace_event_raw_mm_filemap_op_page_cache *event)
 
 /* --- The module, when it is there --- */
 
+/* Arguments of raw tracepoints have no type that the verifier knows. */
+static struct io_file *file_of_event(const struct inode *inode)
+{
+	return file_by_number(BPF_CORE_READ(inode, i_ino), BPF_CORE_READ(inode, i_sb, s_dev));
+}
+
 /* What the task adds of these pages is prefetched. */
 static void issue(struct inode *inode, __u64 first, __u64 n)
 {
-	struct io_file *file = file_by_number(BPF_CORE_READ(inode, i_ino),
-					      BPF_CORE_READ(inode, i_sb, s_dev));
+	struct io_file *file = file_of_event(inode);
 	struct task *task = this_task(file && n ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
 	struct io_cache *cache;
 
@@ -547,8 +552,7 @@ SEC("raw_tp/colink_want")
 int BPF_PROG(on_module_want, void *request, struct inode *inode, unsigned long first,
 	     unsigned long n)
 {
-	struct io_file *file = file_by_number(BPF_CORE_READ(inode, i_ino),
-					      BPF_CORE_READ(inode, i_sb, s_dev));
+	struct io_file *file = file_of_event(inode);
 	struct range range = { .first = first, .last = first + n - 1 };
 	struct io_cache *cache;
 
