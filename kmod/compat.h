@@ -78,6 +78,22 @@ static inline void compat_read_pages(struct readahead_control *rac, unsigned lon
 #endif
 }
 
+/*
+ * The largest order that a folio of the file can have; 0 where its folios are all alike.
+ * 6.12, 84429b675bcf ("fs: Allow fine-grained control of folio sizes"): before, a file system had
+ * folios of any order or pages only. To make folios takes what Android's lists do not have either.
+ */
+static inline unsigned int compat_most_order(struct address_space *mapping)
+{
+#if defined(COLINK_NO_RA_UNBOUNDED)
+	return 0;
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	return mapping_min_folio_order(mapping) ? 0 : mapping_max_folio_order(mapping);
+#else
+	return mapping_large_folio_support(mapping) ? MAX_PAGECACHE_ORDER : 0;
+#endif
+}
+
 /* Not a matter of versions: kernels for small boards may lack block cgroups. */
 static inline struct cgroup_subsys_state *compat_blkcg_get(void)
 {

@@ -53,26 +53,6 @@ static bool may_issue(const struct colink_request *request, unsigned long pages)
 				    readahead_gfp_mask(request->region->file->f_mapping), pages);
 }
 
-/*
- * Start to read pages from first on. Returns for how many this was done; fewer than
- * asked when there was no memory for more.
- */
-static unsigned long start_reading(struct file *file, pgoff_t first, unsigned long pages)
-{
-	struct address_space *mapping = file->f_mapping;
-	pgoff_t end = DIV_ROUND_UP_ULL(i_size_read(mapping->host), PAGE_SIZE);
-	struct file_ra_state ra = { };
-	DEFINE_READAHEAD(rac, file, &ra, mapping, first);
-
-	if (first >= end)
-		return pages;
-	file_ra_state_init(&ra, mapping);
-	compat_read_pages(&rac, min(pages, end - first));
-	if (rac._index >= min(first + pages, end))
-		return pages;
-	return rac._index > first ? rac._index - first : 0;
-}
-
 static void issue_range(struct colink_request *request, const struct colink_range *range)
 {
 	struct file *file = request->region->file;
@@ -86,7 +66,7 @@ static void issue_range(struct colink_request *request, const struct colink_rang
 		unsigned long pages = min(range->last - index + 1, most);
 
 		if (may_issue(request, pages)) {
-			unsigned long started = start_reading(file, index, pages);
+			unsigned long started = colink_start_reading(file, index, pages);
 
 			index += started;
 			if (started == pages)

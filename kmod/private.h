@@ -160,6 +160,10 @@ int colink_plan(struct colink_request *request, const struct colink_span *spans,
 struct colink_range_block *colink_plan_last(const struct colink_request *request);
 void colink_plan_free(struct colink_request *request);
 
+/* read.c: reads of the page cache. */
+
+unsigned long colink_start_reading(struct file *file, pgoff_t first, unsigned long pages);
+
 /* prefetch.c: requests. */
 
 struct colink_request *colink_request_new(struct colink_region *region,

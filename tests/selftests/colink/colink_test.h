@@ -60,6 +60,17 @@ static inline void need(bool good, const char *what)
 		ksft_exit_fail_msg("%s: %s\n", what, strerror(errno));
 }
 
+/* The path of a file system below $COLINK_MOUNTS; false when it is not mounted. */
+static inline bool mounted_path(const char *name, char *path, size_t size)
+{
+	struct stat here, above;
+	char parent[256];
+
+	snprintf(path, size, "%s/%s", getenv("COLINK_MOUNTS") ?: "/mnt", name);
+	snprintf(parent, sizeof(parent), "%s/..", path);
+	return !stat(path, &here) && !stat(parent, &above) && here.st_dev != above.st_dev;
+}
+
 /* -errno instead of -1. */
 static inline int errno_of(int result)
 {

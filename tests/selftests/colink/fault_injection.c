@@ -47,12 +47,12 @@ static void ask_for(struct state *state, __u32 n_extents, __u32 pages)
 }
 
 /* False where there are no faults. */
-static bool state_open(struct state *state)
+static bool state_open(struct state *state, const char *directory)
 {
 	state->fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	if (state->fail_nth < 0 || !faults_prepared())
 		return false;
-	rig_open(&state->rig, disk(), FILE_PAGES * PAGE);
+	rig_open(&state->rig, directory, FILE_PAGES * PAGE);
 	state->max_regions = parameter("max_regions", 2);
 	state->max_requests = parameter("max_requests", 1);
 	state->max_mib = parameter("max_mib", 1);
@@ -182,7 +182,7 @@ FIXTURE(fault_injection) {
 
 FIXTURE_SETUP(fault_injection)
 {
-	if (!state_open(&self->state))
+	if (!state_open(&self->state, disk()))
 		SKIP(exit(SKIPPED), "this kernel has no fault injection");
 }
 
@@ -491,6 +491,7 @@ FIXTURE(fault_in_prefetch) {
 FIXTURE_VARIANT(fault_in_prefetch) {
 	struct kind kind;
 	__u32 n_extents, pages;
+	bool folios; /* of several pages: XFS has them */
 };
 
 /* Many extents, for more than one block of the plan, where reading them is not hit. */
@@ -514,9 +515,24 @@ FIXTURE_VARIANT_ADD(fault_in_prefetch, later_speculative) {
 	.kind = { COLINK_SPECULATIVE, true }, .n_extents = MOST_PAGES, .pages = 1,
 };
 
+/* Where there is none of 16 pages, there may be one of eight. */
+FIXTURE_VARIANT_ADD(fault_in_prefetch, folios) {
+	.kind = { COLINK_WAIT, false }, .n_extents = 3, .pages = 84, .folios = true,
+};
+
+FIXTURE_VARIANT_ADD(fault_in_prefetch, folios_speculative) {
+	.kind = { COLINK_WAIT | COLINK_SPECULATIVE, true }, .n_extents = 3, .pages = 84,
+	.folios = true,
+};
+
 FIXTURE_SETUP(fault_in_prefetch)
 {
-	if (!state_open(&self->state))
+	char directory[128];
+
+	snprintf(directory, sizeof(directory), "%s", disk());
+	if (variant->folios && !mounted_path("xfs", directory, sizeof(directory)))
+		SKIP(exit(SKIPPED), "%s is not mounted", directory);
+	if (!state_open(&self->state, directory))
 		SKIP(exit(SKIPPED), "this kernel has no fault injection");
 	ask_for(&self->state, variant->n_extents, variant->pages);
 }

@@ -30,11 +30,12 @@ FIXTURE_VARIANT(filesystems) {
 	const char *mount;	/* below $COLINK_MOUNTS */
 	const char *file;	/* that a read-only file system has; NULL: one is made */
 	bool compressed;
+	bool folios;		/* of several pages, in every kernel that is tested */
 };
 
 FIXTURE_VARIANT_ADD(filesystems, ext4) { .mount = "disk" };
 FIXTURE_VARIANT_ADD(filesystems, f2fs) { .mount = "f2fs" };
-FIXTURE_VARIANT_ADD(filesystems, xfs) { .mount = "xfs" };
+FIXTURE_VARIANT_ADD(filesystems, xfs) { .mount = "xfs", .folios = true };
 FIXTURE_VARIANT_ADD(filesystems, btrfs) { .mount = "btrfs" };
 FIXTURE_VARIANT_ADD(filesystems, btrfs_compressed) { .mount = "btrfs", .compressed = true };
 FIXTURE_VARIANT_ADD(filesystems, erofs) { .mount = "erofs", .file = "plain" };
@@ -42,15 +43,6 @@ FIXTURE_VARIANT_ADD(filesystems, erofs_compressed)
 {
 	.mount = "erofs", .file = "packed", .compressed = true,
 };
-
-static bool mounted(const char *path)
-{
-	struct stat here, above;
-	char parent[256];
-
-	snprintf(parent, sizeof(parent), "%s/..", path);
-	return !stat(path, &here) && !stat(parent, &above) && here.st_dev != above.st_dev;
-}
 
 /* New files of this directory are compressed. */
 static void make_compressed_directory(const char *path)
@@ -65,12 +57,10 @@ static void make_compressed_directory(const char *path)
 
 FIXTURE_SETUP(filesystems)
 {
-	const char *mounts = getenv("COLINK_MOUNTS") ?: "/mnt";
 	struct test_file *file = &self->rig.file;
 	char directory[128];
 
-	snprintf(directory, sizeof(directory), "%s/%s", mounts, variant->mount);
-	if (!mounted(directory))
+	if (!mounted_path(variant->mount, directory, sizeof(directory)))
 		SKIP(exit(SKIPPED), "%s is not mounted", directory);
 	if (variant->file) {
 		snprintf(file->path, sizeof(file->path), "%s/%s", directory, variant->file);
@@ -193,6 +183,103 @@ TEST_F(filesystems, without_waiting)
 	close(wait.fd);
 }
 
+/* For each page of a mapped file: 's' for one alone, 'h' and 't' for a folio's head and tails. */
+static void folios_of(const struct test_file *file, size_t first, size_t n, char *kinds)
+{
+	const __u64 head = 1 << 15, tail = 1 << 16; /* KPF_COMPOUND_HEAD, _TAIL */
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	int flags = open("/proc/kpageflags", O_RDONLY);
+	__u64 entry, bits;
+	size_t i;
+
+	need(pagemap >= 0 && flags >= 0, "pagemap, kpageflags");
+	for (i = 0; i < n; i++) {
+		const volatile __u8 *page = &file->map[(first + i) * PAGE];
+
+		(void)*page;
+		need(pread(pagemap, &entry, 8, (uintptr_t)page / PAGE * 8) == 8, "pagemap");
+		need(pread(flags, &bits, 8, (entry & ((1ULL << 55) - 1)) * 8) == 8, "kpageflags");
+		kinds[i] = bits & head ? 'h' : bits & tail ? 't' : 's';
+	}
+	kinds[n] = '\0';
+	close(pagemap);
+	close(flags);
+}
+
+/* As large as they fit into what was asked for, by their place in the file; of 64 KiB at most. */
+TEST_F(filesystems, folios)
+{
+	static const struct { size_t first, n; const char *kinds; } asked[] = {
+		{ 0, 20, "httttttttttttttthttt" },
+		{ 21, 10, "shthttthts" },
+		{ 33, 1, "s" },
+		{ 64, 40, "httttttttttttttthttttttttttttttthttttttt" },
+	};
+	struct colink_prefetch args;
+	struct colink_extent extent;
+	char kinds[PAGES];
+	size_t i;
+
+	if (!variant->folios)
+		SKIP(return, "may have pages only");
+	if (access("/proc/kpageflags", F_OK))
+		SKIP(return, "this kernel does not show folios");
+	for (i = 0; i < ARRAY_SIZE(asked); i++) {
+		extent = pages_extent(asked[i].first, asked[i].n);
+		args = prefetch_args(self->rig.region, &extent, 1);
+		ASSERT_EQ(0, prefetch(self->rig.device, &args));
+		memset(&self->want[asked[i].first], 1, asked[i].n);
+		folios_of(&self->rig.file, asked[i].first, asked[i].n, kinds);
+		EXPECT_STREQ(asked[i].kinds, kinds);
+	}
+	EXPECT_TRUE(as_wanted(&self->rig.file, self->want, false));
+	EXPECT_TRUE(content_right(&self->rig.file, self->want));
+}
+
+struct reader {
+	const char *path;
+	volatile bool stop;
+};
+
+/* Bring in a page here and there, one at a time. */
+static void *read_here_and_there(void *data)
+{
+	struct reader *reader = data;
+	int fd = open(reader->path, O_RDONLY);
+	__u64 state = 7654321;
+	char buffer[16];
+
+	need(fd >= 0 && !posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), reader->path);
+	while (!reader->stop)
+		need(pread(fd, buffer, 16, random_next(&state) % LAST * PAGE) == 16, "pread");
+	close(fd);
+	return NULL;
+}
+
+/* Pages that others bring in after the plan was made: what comes in around them is right. */
+TEST_F(filesystems, while_others_read)
+{
+	struct reader reader = { .path = self->rig.file.path };
+	struct colink_extent all = pages_extent(0, PAGES);
+	struct colink_prefetch args;
+	pthread_t thread;
+	int i;
+
+	memset(self->want, 1, PAGES);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_here_and_there, &reader));
+	for (i = 0; i < 4 * ROUNDS; i++) {
+		madvise(self->rig.file.map, self->rig.file.bytes, MADV_DONTNEED);
+		need(!posix_fadvise(self->rig.file.fd, 0, 0, POSIX_FADV_DONTNEED), "fadvise");
+		args = prefetch_args(self->rig.region, &all, 1);
+		ASSERT_EQ(0, prefetch(self->rig.device, &args));
+		ASSERT_EQ(PAGES, args.result.pages_issued + args.result.pages_resident);
+		ASSERT_TRUE(as_wanted(&self->rig.file, self->want, variant->compressed));
+		ASSERT_TRUE(content_right(&self->rig.file, self->want));
+	}
+	reader.stop = true;
+	pthread_join(thread, NULL);
+}
+
 TEST_F(filesystems, collapse)
 {
 	struct colink_extent extents[] = { pages_extent(10, 1), pages_extent(14, 1) };
@@ -259,17 +346,19 @@ static __u64 drop(const struct rig *rig, const struct colink_extent *extent)
 	return args.pages_dropped;
 }
 
+/* A folio of several pages goes when all of it may: sixteen that are aligned are whole ones. */
 TEST_F(filesystems, drop)
 {
-	struct colink_extent all = pages_extent(0, PAGES), some = bytes_extent(40 * PAGE, 8 * PAGE);
+	struct colink_extent all = pages_extent(0, PAGES);
+	struct colink_extent some = bytes_extent(48 * PAGE, 16 * PAGE);
 	struct colink_prefetch args = prefetch_args(self->rig.region, &all, 1);
 
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
-	EXPECT_EQ(8, drop(&self->rig, &some));
-	memset(self->want, 1, 40);
-	memset(&self->want[48], 1, PAGES - 48);
+	EXPECT_EQ(16, drop(&self->rig, &some));
+	memset(self->want, 1, 48);
+	memset(&self->want[64], 1, PAGES - 64);
 	EXPECT_TRUE(as_wanted(&self->rig.file, self->want, false));
-	EXPECT_EQ(PAGES - 8, drop(&self->rig, &all));
+	EXPECT_EQ(PAGES - 16, drop(&self->rig, &all));
 	EXPECT_EQ(0, count_resident(&self->rig.file));
 	args = prefetch_args(self->rig.region, &all, 1);
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
