@@ -9,11 +9,11 @@
  * drivers/block/loop.c does.
  *
  * Speculative requests must not cause reclaim. page_cache_ra_unbounded() allocates
- * with the mapping's mask, which may reclaim and cannot be changed per call, and so do
- * pages by themselves in read.c; so memory is looked at before each chunk. The allocator's fast path succeeds, without waking
- * kswapd, while a zone stays over its low watermark, and a charge succeeds while every
- * group up to the root stays under its limits. Another task can take the memory between
- * the look and the allocation: the slack is for that.
+ * with the mapping's mask, which may reclaim and cannot be changed per call, and read.c
+ * does the same for a page; so memory is looked at before each chunk. The allocator's fast
+ * path succeeds, without waking kswapd, while a zone stays over its low watermark, and a
+ * charge succeeds while every group up to the root stays under its limits. Another task
+ * can take the memory between the look and the allocation: the slack is for that.
  */
 #include <linux/memcontrol.h>
 #include <linux/mmzone.h>

@@ -79,13 +79,15 @@ static inline void compat_read_pages(struct readahead_control *rac, unsigned lon
 }
 
 /*
- * The largest order that a folio of the file can have; 0 where its folios are all alike.
+ * The largest order that a folio of the file can have; 0 where they are all alike.
  * 6.12, 84429b675bcf ("fs: Allow fine-grained control of folio sizes"): before, a file system had
- * folios of any order or pages only. To make folios takes what Android's lists do not have either.
+ * folios of any order or pages only.
+ * 6.9, 8897277acfef ("mm: support order-1 folios in the page cache"): before, splitting one wrote
+ * to the page behind it. None are made there, nor with Android's lists, which lack what it takes.
  */
 static inline unsigned int compat_most_order(struct address_space *mapping)
 {
-#if defined(COLINK_NO_RA_UNBOUNDED)
+#if defined(COLINK_NO_RA_UNBOUNDED) || LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
 	return 0;
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 	return mapping_min_folio_order(mapping) ? 0 : mapping_max_folio_order(mapping);

@@ -22,7 +22,7 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* Pages issued between looks at signals, memory and the end of the file. */
+/* Pages issued between looks at signals, memory and the end of the file: up to a multiple. */
 #define WANTED_CHUNK		512
 #define SPECULATIVE_CHUNK	64
 
@@ -63,7 +63,7 @@ static void issue_range(struct colink_request *request, const struct colink_rang
 		trace_colink_issue(request, file->f_mapping->host, range->first,
 				   range->last - range->first + 1);
 	while (index <= range->last) {
-		unsigned long pages = min(range->last - index + 1, most);
+		unsigned long pages = min(range->last - index + 1, most - index % most);
 
 		if (may_issue(request, pages)) {
 			unsigned long started = colink_start_reading(file, index, pages);

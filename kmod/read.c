@@ -14,55 +14,79 @@
 #include <linux/blkdev.h>
 #include <linux/log2.h>
 #include <linux/pagemap.h>
+#include <linux/psi.h>
 #include <linux/sched/mm.h>
 
 #include "compat.h"
 #include "private.h"
 
 /* Longer folios than 64 KiB save little more, and are hard to have where memory is short. */
-#define MOST_ORDER 4U
+#define MOST_ORDER (PAGE_SHIFT < 16 ? 16U - PAGE_SHIFT : 0U)
 
-/* Have the file system read what was added. What it leaves, whoever touches it reads. */
+/*
+ * Have the file system read what was added. What it leaves, whoever touches it reads. Pages that
+ * were pushed out not long ago make this a stall for want of memory; the file system may add
+ * such pages, too, and then has entered it (readahead_expand()).
+ */
 static void read_added(struct readahead_control *rac)
 {
 	struct folio *folio;
 
 	if (!readahead_count(rac))
 		return;
+	if (rac->_workingset)
+		psi_memstall_enter(&rac->_pflags);
 	rac->mapping->a_ops->readahead(rac);
 	while ((folio = readahead_folio(rac)))
 		folio_unlock(folio);
+	if (rac->_workingset)
+		psi_memstall_leave(&rac->_pflags);
+	rac->_workingset = false;
 }
 
-/* No memory is moved or reclaimed to make room for more than a page: less will do. */
-static struct folio *new_folio(gfp_t gfp, unsigned int order)
+/* For more than a page no memory is moved, reclaimed or taken from reserves: less will do. */
+static gfp_t folio_gfp(struct address_space *mapping, unsigned int order)
 {
-	return filemap_alloc_folio(order ? gfp & ~__GFP_RECLAIM : gfp, order);
+	gfp_t gfp = readahead_gfp_mask(mapping);
+
+	return order ? (gfp & ~__GFP_RECLAIM) | __GFP_NOMEMALLOC : gfp;
+}
+
+static int add_new_folio(struct readahead_control *rac, pgoff_t index, unsigned int order)
+{
+	gfp_t gfp = folio_gfp(rac->mapping, order);
+	struct folio *folio = folio_alloc(gfp, order);
+	int error;
+
+	if (!folio)
+		return -ENOMEM;
+	error = filemap_add_folio(rac->mapping, folio, index, gfp);
+	if (error) {
+		folio_put(folio);
+		return error;
+	}
+	rac->_workingset |= folio_test_workingset(folio);
+	rac->_nr_pages += 1UL << order;
+	return 0;
 }
 
 /*
  * Add a folio behind those that rac has: of that order, or, where it cannot be had or some
- * of its pages are there already, of a lower one. -EEXIST or -ENOMEM when not even a page
- * could be added.
+ * of its pages are there already, of a lower one. -EEXIST or -ENOMEM, and order 0, when not
+ * even a page could be added.
  */
 static int add_folio(struct readahead_control *rac, pgoff_t index, unsigned int *order)
 {
-	gfp_t gfp = readahead_gfp_mask(rac->mapping);
-	struct folio *folio;
+	const void *entry = xa_load(&rac->mapping->i_pages, index);
 	int error;
 
-	for (;; --*order) {
-		folio = new_folio(gfp, *order);
-		error = folio ? filemap_add_folio(rac->mapping, folio, index, gfp) : -ENOMEM;
-		if (!error)
-			break;
-		if (folio)
-			folio_put(folio);
-		if (!*order)
-			return error;
+	if (entry && !xa_is_value(entry)) {
+		*order = 0;
+		return -EEXIST;
 	}
-	rac->_nr_pages += 1UL << *order;
-	return 0;
+	while ((error = add_new_folio(rac, index, *order)) && *order)
+		--*order;
+	return error;
 }
 
 /* The order of a folio that begins there and has no more than so many pages. */
