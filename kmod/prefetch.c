@@ -22,7 +22,10 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* Pages issued between looks at signals, memory and the end of the file: up to a multiple. */
+/*
+ * Pages issued between looks at signals, memory and the end of the file; at first up to twice
+ * as many, so that the rest begins at a multiple, where a large folio can.
+ */
 #define WANTED_CHUNK		512
 #define SPECULATIVE_CHUNK	64
 
@@ -63,7 +66,7 @@ static void issue_range(struct colink_request *request, const struct colink_rang
 		trace_colink_issue(request, file->f_mapping->host, range->first,
 				   range->last - range->first + 1);
 	while (index <= range->last) {
-		unsigned long pages = min(range->last - index + 1, most - index % most);
+		unsigned long pages = min(range->last + 1, round_up(index + most, most)) - index;
 
 		if (may_issue(request, pages)) {
 			unsigned long started = colink_start_reading(file, index, pages);

@@ -253,14 +253,14 @@ TEST_F(filesystems, folios)
 		folios_of(&self->rig.file, asked[i].first, asked[i].n, kinds);
 		EXPECT_STREQ(asked[i].kinds, kinds);
 	}
-	/* A speculative request is issued piece by piece. From page 272 on, seven of 16 pages. */
-	extent = pages_extent(257, 127);
+	/* A speculative request is issued piece by piece. From page 272 on, eleven of 16 pages. */
+	extent = pages_extent(257, 200);
 	args = prefetch_args(self->rig.region, &extent, 1);
 	args.flags |= COLINK_SPECULATIVE;
 	ASSERT_EQ(0, prefetch(self->rig.device, &args));
-	memset(&self->want[257], 1, 127);
-	folios_of(&self->rig.file, 257, 127, kinds);
-	EXPECT_EQ(4 + 7, count_folios(kinds));
+	memset(&self->want[257], 1, 200);
+	folios_of(&self->rig.file, 257, 200, kinds);
+	EXPECT_EQ(4 + 11 + 2, count_folios(kinds));
 	EXPECT_TRUE(as_wanted(&self->rig.file, self->want, false));
 	EXPECT_TRUE(content_right(&self->rig.file, self->want));
 }
