@@ -3,8 +3,8 @@
  * What the files of the module share.
  *
  * A request goes: spans (bytes, copied and sorted: spans.c), a plan (ranges of
- * missing pages: plan.c), reads issued and waited for (prefetch.c). Openers own
- * regions (region.c); whatever is under way holds a region, and by it the file.
+ * missing pages: plan.c), reads (read.c) issued and waited for (prefetch.c). Openers
+ * own regions (region.c); whatever is under way holds a region, and by it the file.
  */
 #ifndef COLINK_PRIVATE_H
 #define COLINK_PRIVATE_H
