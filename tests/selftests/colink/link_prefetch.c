@@ -5,6 +5,7 @@
  * is entered, the hottest runs of the next; files that are not registered are left alone;
  * every decision is counted.
  */
+#include <sched.h>
 #include <time.h>
 
 #include "link_prefetch_test.h"
@@ -166,14 +167,23 @@ TEST_F(link_prefetch, fault_reads_run)
 	EXPECT_TRUE(balanced(self->bpf));
 }
 
-/* Reclaim pages, as for want of memory. Only what is mapped can be named. */
+/*
+ * Reclaim pages, as for want of memory. Only what is mapped can be named, and each processor has
+ * pages that it has just added where madvise() on another does not find them: so, by one.
+ */
 static void push_out(const struct test_file *file, size_t first, size_t n)
 {
+	cpu_set_t before, one;
 	size_t i;
 
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	need(!sched_getaffinity(0, sizeof(before), &before) &&
+	     !sched_setaffinity(0, sizeof(one), &one), "sched_setaffinity");
 	for (i = 0; i < n; i++)
 		touch_at(file, (first + i) * PAGE);
 	need(!madvise(&file->map[first * PAGE], n * PAGE, MADV_PAGEOUT), "MADV_PAGEOUT");
+	need(!sched_setaffinity(0, sizeof(before), &before), "sched_setaffinity");
 }
 
 /* Reclaim two pages, with nothing else here. */
