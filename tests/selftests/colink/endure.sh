@@ -4,8 +4,8 @@
 # ENDURE_SECONDS (20) of what users and systems do to each other, in an order that ENDURE_SEED (1)
 # gives: runs by every source, short of memory and not; `colink load`, its holder killed; runs
 # killed; `colink stat` killed; the module removed and loaded again, with runs under way and
-# without; the page cache dropped. Every run that gets to its end has made the tokens that the
-# first one made.
+# without; the page cache dropped. No run has too little memory to go on, and every one that gets
+# to its end has made the tokens that the first one made.
 . "$(dirname "$0")/colink_test.sh"
 need colink
 
@@ -97,6 +97,10 @@ whole_run() {
 		wait $running
 		look_at "$options" $?
 		runs=$((runs + 1))
+	fi
+	if ! grep -q '^oom_kill 0' $group/memory.events; then
+		echo "# $options: no memory was left in its group"
+		wrong=$((wrong + 1))
 	fi
 	# The killed are gone a moment later.
 	until rmdir $group 2>/dev/null; do usleep 10000; done
