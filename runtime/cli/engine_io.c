@@ -83,7 +83,6 @@ static void choose_source(struct engine_io *io, const struct engine_options *opt
 
 	source_choose(&situation, &io->choice);
 	io->chosen = true;
-	engine_set_source(options, io->choice.name, user->store);
 }
 
 int engine_io_plan(struct engine_io *io, const struct engine_options *options,
@@ -93,9 +92,11 @@ int engine_io_plan(struct engine_io *io, const struct engine_options *options,
 
 	if (ret == 0 && !strcmp(options->io, "auto")) {
 		choose_source(io, options, user);
-		/* The sources of "auto" take what was planned. */
-		if (strcmp(io->choice.name, "auto") != 0)
+		/* The storage's own "auto" takes what was planned, its cache included. */
+		if (strcmp(io->choice.name, "auto") != 0) {
+			engine_set_source(options, io->choice.name, user->store);
 			ret = plan_memory(io, options, user, caller_bytes, err);
+		}
 	}
 	io->batch = user->session ? session_planned_batch(user->model, user->session) : 1;
 	return ret;

@@ -104,6 +104,10 @@ check 'with still more, the staging is as usual, and the cache has the rest' hol
 run --cache-ratio 0 >"$work/uncached.json"
 check 'what is cached need not be read' holds ".io.cache_hit_share > 0.1 and
 	.io.wanted_bytes < 0.9 * $(jq .io.wanted_bytes "$work/uncached.json")" "$work/cache.json"
+run --cache-ratio "$(jq .memory.cache_ratio "$work/cache.json")" >"$work/asked.json"
+check 'as much is cached as is said' holds "(.io.cache_hit_share -
+	$(jq .io.cache_hit_share "$work/asked.json") | fabs) < 0.02 and
+	.io.cache_hit_share > 0.1 + $(jq .io.cache_hit_share "$work/sparse.json")" "$work/cache.json"
 check 'a budget that is not given is null' holds '.memory | .budget_bytes == null and
 	.cache_bundles == 614 and .batch == 46 and .peak_bytes > 0 and
 	.planned_bytes == ([.planned[]] | add)' "$work/sparse.json"
