@@ -33,7 +33,6 @@
 
 #define SECTOR_SHIFT 9
 #define REQUEST_OPERATION 0xff
-#define REQUEST_READ 0
 #define REQUEST_WRITE 1
 
 /* In struct page and folio: the low bits of a mapping that is none of a file. */

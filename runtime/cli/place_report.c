@@ -106,8 +106,8 @@ void show_run_lengths(const struct order_cost *const *costs, size_t n)
 	}
 }
 
-void show_device_times(const struct order_cost *const *costs, size_t n,
-		       const struct order_cost *frequency)
+static void show_device_times(const struct order_cost *const *costs, size_t n,
+			      const struct order_cost *frequency)
 {
 	printf("%-16s", "us per token");
 	for (size_t i = 0; i < n; i++)

@@ -24,8 +24,6 @@ void show_place_report(const struct place_report *report);
 json_t *place_report_json(const struct place_report *report);
 
 /* Rows of a table of n orders, whose columns have a width of 17 behind a first one of 16. */
-void show_device_times(const struct order_cost *const *costs, size_t n,
-		       const struct order_cost *frequency);
 void show_run_lengths(const struct order_cost *const *costs, size_t n);
 
 /* `frequency`, what frequency order costs, is what the time is compared to; NULL: unknown. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Follow one token: session_forward() -> embed() -> forward_layer() -> session_logits(). */
+/* One token: session_forward() -> embed() -> attention_block(), ffn_block() -> session_logits(). */
 #include "infer/session.h"
 
 #include <errno.h>

@@ -57,7 +57,7 @@ struct model_config {
 	uint32_t predictor_rank; /* 0: no predictor in the file */
 };
 
-/* In the order of the file; the order of MODEL_LAYER_TENSORS repeats per layer. */
+/* In the order of the file; from MODEL_ATTN_NORM_WEIGHT on they repeat per layer. */
 enum model_tensor_id {
 	MODEL_TOKEN_EMBEDDING,
 	MODEL_POSITION_EMBEDDING,

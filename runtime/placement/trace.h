@@ -22,7 +22,7 @@ struct trace_shape {
 	uint32_t n_layers;
 	uint32_t n_neurons; /* per layer */
 	uint32_t n_inputs; /* length of an input vector; 0: none recorded */
-	uint64_t model_id; /* which model was traced (struct model_info) */
+	uint64_t model_id; /* which model was traced (struct model_origin) */
 };
 
 /* Most tokens in a chunk. */

@@ -72,9 +72,9 @@ struct colink_extent {
 #define COLINK_SPECULATIVE	(1U << 1)
 
 /*
- * What a request did. Pages are of the system's page size. Without COLINK_WAIT the
- * reads start after the call has returned: pages_issued and ios are then what will
- * be tried, pages_given_up is 0.
+ * What a request did. Pages are of the system's page size. Without COLINK_WAIT some reads
+ * may have started when the call returns, the others start later: pages_issued and ios are
+ * then what will be tried, pages_given_up is 0.
  */
 struct colink_result {
 	__u32 extents;		/* handled */
