@@ -137,6 +137,8 @@ int output_file_check(const char *path, struct error *err)
 {
 	struct stat st;
 
+	if (!*path)
+		return error_set(err, -EINVAL, "the name of the file to write is empty");
 	if (stat(path, &st) < 0)
 		return 0;
 	if (S_ISDIR(st.st_mode))
@@ -232,6 +234,16 @@ int output_file_create(const char *path, struct output_file **result, struct err
 	}
 	*result = file;
 	return 0;
+}
+
+int output_file_try(const char *path, struct error *err)
+{
+	struct output_file *file;
+	int ret = output_file_create(path, &file, err);
+
+	if (ret == 0)
+		output_file_abort(file);
+	return ret;
 }
 
 static int write_all(struct output_file *file, const char *data, size_t length, uint64_t offset,

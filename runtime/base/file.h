@@ -46,6 +46,9 @@ struct output_file;
  */
 int output_file_check(const char *path, struct error *err);
 
+/* Whether output_file_create() can be done, which is undone: before long work for the file. */
+int output_file_try(const char *path, struct error *err);
+
 int output_file_create(const char *path, struct output_file **file, struct error *err);
 
 /* Append. Buffered; a full disk may show at any later call. */

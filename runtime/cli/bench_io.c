@@ -234,7 +234,7 @@ static int run(const struct io_bench_options *options, const char *shape, const 
 	if (!name)
 		ret = error_no_memory(&err, "a name");
 	if (ret == 0 && reads)
-		ret = output_file_check(reads, &err);
+		ret = output_file_try(reads, &err);
 	if (ret == 0)
 		ret = measure(options, &results, &err);
 	if (ret == 0 && reads)

@@ -506,6 +506,8 @@ static int check(const struct command *command, const char *shape, struct option
 				   "--trace is one that is there");
 	if (!options->tokens)
 		return usage_error(command, "--tokens 0: there has to be something to place on");
+	if (!options->bench.replay.max_tokens)
+		return usage_error(command, "--replay 0: there has to be something to measure on");
 	if (options->bench.effort >= ORDER_BEST_EFFORTS)
 		return usage_error(command, "--effort %u: has to be 0 to %d",
 				   options->bench.effort, ORDER_BEST_EFFORTS - 1);

@@ -55,6 +55,9 @@ int bench_touch(const struct command *command, int argc, char **argv);
 
 /* --- options.c --- */
 
+/* Whether both name one file, that is there or, by the same words, is to be: NULL never does. */
+bool same_file(const char *path, const char *other);
+
 /* Values of an option that may be given more than once. */
 struct string_list {
 	const char **values;

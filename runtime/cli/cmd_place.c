@@ -73,6 +73,22 @@ static int check_pictures(const struct command *command, const struct picture_st
 		return usage_error(command, "--picture %s: a picture is FILE.svg", pictures->file);
 	if (pictures->layer != PICTURE_LAYER_MIDDLE && !pictures->file)
 		return usage_error(command, "--picture-layer without --picture FILE.svg");
+	if (pictures->folder && !*pictures->folder)
+		return usage_error(command, "--pictures '': name a folder, . is this one");
+	return -1;
+}
+
+/* -1: none would replace another, nor what it is made from. */
+static int check_names(const struct command *command, const struct place_step *step)
+{
+	const char *picture = step->pictures.file;
+
+	if (same_file(step->output, step->trace) || same_file(step->output, step->unseen))
+		return usage_error(command, "-o %s is a trace that is read", step->output);
+	if (same_file(picture, step->trace) || same_file(picture, step->unseen))
+		return usage_error(command, "--picture %s is a trace that is read", picture);
+	if (same_file(step->output, picture))
+		return usage_error(command, "-o %s is the picture, too", step->output);
 	return -1;
 }
 
@@ -142,6 +158,8 @@ int cmd_place(const struct command *command, int argc, char **argv)
 	if (order_replay_check(&step.replay, &err) < 0)
 		return usage_error(command, "%s", err.message);
 	status = check_pictures(command, &step.pictures);
+	if (status < 0)
+		status = check_names(command, &step);
 	if (status >= 0)
 		return status;
 	if (step.method == ORDER_BEST)

@@ -279,7 +279,7 @@ int cmd_run(const struct command *command, int argc, char **argv)
 		return status;
 	if (!(options.temperature >= 0 && options.temperature <= FLT_MAX))
 		return usage_error(command, "--temp %g: has to be 0 or more", options.temperature);
-	if (!(options.top_p > 0 && options.top_p <= 1))
+	if (!((float)options.top_p > 0 && options.top_p <= 1))
 		return usage_error(command, "--top-p %g: has to be above 0 and at most 1",
 				   options.top_p);
 	return run_model(path, &options, &err) < 0 ? report_failure(&err) : EXIT_DONE;

@@ -68,6 +68,8 @@ int cmd_synth(const struct command *command, int argc, char **argv)
 		return unknown_shape(command, name);
 	if (!model && !trace)
 		return usage_error(command, "-o OUT or --trace OUT is missing");
+	if (same_file(model, trace))
+		return usage_error(command, "-o %s is the trace, too", model);
 	if (model)
 		ret = write_model(model, options.shape, options.seed, &err);
 	if (ret == 0 && trace)

@@ -43,6 +43,11 @@ int cmd_trace(const struct command *command, int argc, char **argv)
 	if (status < 0 && (!step.output || !texts.count))
 		status = usage_error(command, "%s is missing",
 				     texts.count ? "-o TRACE" : "--text FILE");
+	if (status < 0 && same_file(step.output, step.model))
+		status = usage_error(command, "-o %s is the model", step.output);
+	for (size_t i = 0; status < 0 && i < texts.count; i++)
+		if (same_file(step.output, texts.values[i]))
+			status = usage_error(command, "-o %s is a text", step.output);
 	if (status < 0)
 		status = trace(&step, json, &err) < 0 ? report_failure(&err) : EXIT_DONE;
 	string_list_free(&texts);

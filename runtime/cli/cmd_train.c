@@ -52,5 +52,7 @@ int cmd_train(const struct command *command, int argc, char **argv)
 									  "--trace TRACE");
 	if (!(step.options.ratio > 0))
 		return usage_error(command, "--ratio %g: has to be above 0", step.options.ratio);
+	if (same_file(step.output, step.trace) || same_file(step.output, step.model))
+		return usage_error(command, "-o %s is a file that is read", step.output);
 	return train(&step, json, &err) < 0 ? report_failure(&err) : EXIT_DONE;
 }

@@ -88,12 +88,17 @@ static void choose_source(struct engine_io *io, const struct engine_options *opt
 int engine_io_plan(struct engine_io *io, const struct engine_options *options,
 		   const struct memory_user *user, uint64_t caller_bytes, struct error *err)
 {
-	int ret = plan_memory(io, options, user, caller_bytes, err);
+	bool choose = !strcmp(options->io, "auto");
+	int ret;
 
-	if (ret == 0 && !strcmp(options->io, "auto")) {
+	/* Known without a plan, which would be one for what needs more. */
+	if (choose && source_is_in_memory(gguf_path(io->file->gguf)))
+		engine_set_source(options, "mmap", user->store);
+	ret = plan_memory(io, options, user, caller_bytes, err);
+	if (ret == 0 && choose) {
 		choose_source(io, options, user);
-		/* The storage's own "auto" takes what was planned, its cache included. */
-		if (strcmp(io->choice.name, "auto") != 0) {
+		/* Else what was planned is taken, its cache included. */
+		if (strcmp(io->choice.name, user->store->source) != 0) {
 			engine_set_source(options, io->choice.name, user->store);
 			ret = plan_memory(io, options, user, caller_bytes, err);
 		}

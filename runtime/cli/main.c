@@ -2,6 +2,7 @@
 /* The program `colink`: finds the command and runs it. */
 #include "cli/cli.h"
 
+#include <ctype.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,6 +67,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < COUNT_OF(commands); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(&commands[i], argc - 1, argv + 1);
+	for (char *c = argv[1]; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
 	fprintf(stderr, "colink: unknown command '%s' (see 'colink --help')\n", argv[1]);
 	return EXIT_USAGE;
 }

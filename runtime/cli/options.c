@@ -2,12 +2,14 @@
 #define _GNU_SOURCE
 #include "cli/cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/byte_size.h"
 
@@ -15,14 +17,29 @@
 
 int usage_error(const struct command *command, const char *format, ...)
 {
+	char message[1024];
 	va_list args;
 
-	fprintf(stderr, "colink %s: ", command->name);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	fprintf(stderr, " (see 'colink %s --help')\n", command->name);
+	/* One line, whatever was typed. */
+	for (char *c = message; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	fprintf(stderr, "colink %s: %s (see 'colink %s --help')\n", command->name, message,
+		command->name);
 	return EXIT_USAGE;
+}
+
+bool same_file(const char *path, const char *other)
+{
+	struct stat a, b;
+
+	if (!path || !other)
+		return false;
+	return !strcmp(path, other) || (stat(path, &a) == 0 && stat(other, &b) == 0 &&
+					a.st_dev == b.st_dev && a.st_ino == b.st_ino);
 }
 
 static void show_help(const struct command *command, const struct option_spec *specs, size_t n)

@@ -30,17 +30,6 @@ static int name_in_folder(const struct picture_step *step, uint32_t layer, char 
 	return 0;
 }
 
-/* Whether a file can be written there; an old one stays. */
-static int check_path(const char *path, struct error *err)
-{
-	struct output_file *file;
-	int ret = output_file_create(path, &file, err);
-
-	if (ret == 0)
-		output_file_abort(file);
-	return ret;
-}
-
 int pictures_check(const struct picture_step *step, const struct picture_subject *subject,
 		   struct error *err)
 {
@@ -51,7 +40,7 @@ int pictures_check(const struct picture_step *step, const struct picture_subject
 	if (step->file) {
 		ret = picture_check(subject, layer_of(step, n_layers), err);
 		if (ret == 0)
-			ret = check_path(step->file, err);
+			ret = output_file_try(step->file, err);
 	}
 	if (ret < 0 || !step->folder)
 		return ret;
@@ -60,7 +49,7 @@ int pictures_check(const struct picture_step *step, const struct picture_subject
 		ret = name_in_folder(step, 0, &path, err);
 	if (ret < 0)
 		return ret;
-	ret = check_path(path, err);
+	ret = output_file_try(path, err);
 	free(path);
 	return ret;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cli/engine.h"
 #include "infer/pack.h"
 #include "model/import_opt.h"
@@ -206,6 +207,8 @@ int step_place(const struct place_step *step, struct place_report *report, struc
 
 	*report = (struct place_report){ 0 };
 	ret = trace_open(step->trace, &trace, err);
+	if (ret == 0)
+		ret = output_file_try(step->output, err);
 	if (ret == 0 && step->unseen)
 		ret = trace_open(step->unseen, &unseen, err);
 	if (ret == 0)
@@ -251,6 +254,8 @@ int step_train(const struct train_step *step, struct train_report **report, stru
 	ret = model_file_open(step->model, &model, err);
 	if (ret == 0)
 		ret = trace_open(step->trace, &trace, err);
+	if (ret == 0)
+		ret = output_file_try(step->output, err);
 	if (ret == 0)
 		ret = train(step, model, trace, report, err);
 	trace_close(trace);

@@ -23,7 +23,7 @@
 /* What direct I/O is aligned to on most disks. */
 #define BLOCK 512
 
-static bool is_in_memory(const char *path)
+bool source_is_in_memory(const char *path)
 {
 	struct statfs fs;
 
@@ -76,7 +76,7 @@ void source_choose(const struct source_situation *situation, struct source_choic
 	int ret = try_module();
 
 	choice->name = "auto";
-	if (is_in_memory(situation->path)) {
+	if (source_is_in_memory(situation->path)) {
 		choice->name = "mmap";
 		snprintf(reason, size, "the file is in memory");
 	} else if (ret == -EACCES || ret == -EPERM) {

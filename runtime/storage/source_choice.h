@@ -27,6 +27,9 @@ struct source_choice {
 	char reason[160]; /* one phrase */
 };
 
+/* Whether the file system keeps the file in memory, where "auto" is mmap whatever else is so. */
+bool source_is_in_memory(const char *path);
+
 /*
  * Opens /dev/colink to see whether it can be had, and closes it; reads nothing. "auto" leaves
  * the choice between uring and pread to source_open().

@@ -90,6 +90,43 @@ for option in '--cache-ratio 1.01' '--cache-ratio nan' '--cache-ratio x' '--a-us
 	check "place $option" misused 'see .colink place --help' \
 		"$COLINK" place "$work/t" -o "$work/p" $option
 done
+
+# What would be lost: a file that is read, or the other one that is written.
+cp "$work/t" "$work/t2"
+cp "$linked" "$work/a.gguf"
+ln -s t "$work/trace-link"
+check 'a placement over its trace' misused 'is a trace that is read' \
+	"$COLINK" place "$work/t" -o "$work/trace-link"
+check 'over what it is measured on' misused 'is a trace that is read' \
+	"$COLINK" place "$work/t" --unseen "$work/t2" -o "$work/t2"
+check 'a placement and its picture in one file' misused 'is the picture, too' \
+	"$COLINK" place "$work/t" -o "$work/x.svg" --picture "$work/x.svg"
+check 'a trace over its model' misused 'is the model' \
+	"$COLINK" trace "$work/a.gguf" --text "$model/heldout.txt" -o "$work/a.gguf"
+check 'a trace over its text' misused 'is a text' \
+	"$COLINK" trace "$linked" --text "$model/heldout.txt" --text "$work/t2" -o "$work/t2"
+check 'a predictor over its trace' misused 'is a file that is read' \
+	"$COLINK" train "$linked" --trace "$work/t" -o "$work/trace-link"
+check 'a model and a trace in one file' misused 'is the trace, too' \
+	"$COLINK" synth opt-350m -o "$work/x" --trace "$work/x"
+check 'pictures in no folder' misused '--pictures' \
+	"$COLINK" place "$work/t" -o "$work/p" --pictures ''
+check 'and all are as they were' cmp "$work/t" "$work/t2"
+
+# What cannot be written is said before the work: these would take minutes and hours.
+for output in "$work/no/p" ''; do
+	refused "a placement in '${output#"$work/"}'" "${output:-is empty}" \
+		timeout 20 "$COLINK" place "$COLINK_BUILD/demo/heldout.trace" --effort 3 -o "$output"
+	refused "a predictor in '${output#"$work/"}'" "${output:-is empty}" \
+		timeout 20 "$COLINK" train "$linked" --trace "$work/t" -o "$output"
+done
+
+check 'one line, whatever was typed' misused '--io a.b: has to be' "$COLINK" run "$linked" -p x \
+	--io $'a\nb'
+check 'one line, whatever is called for' misused "unknown command 'x.y'" "$COLINK" $'x\ny'
+check 'a top-p that is 0 as a float' misused '--top-p 1e-300' "$COLINK" run "$linked" -p a \
+	--temp 1 --top-p 1e-300
+check 'to be measured on nothing' misused '--replay 0' "$COLINK" bench place opt-350m --replay 0
 place() { "$COLINK" place "$work/t" -o "$work/p" --json "$@" 2>/dev/null >"$work/place.json"; }
 place
 check 'place: every key of device time is there' holds '

@@ -108,6 +108,22 @@ run --cache-ratio "$(jq .memory.cache_ratio "$work/cache.json")" >"$work/asked.j
 check 'as much is cached as is said' holds "(.io.cache_hit_share -
 	$(jq .io.cache_hit_share "$work/asked.json") | fabs) < 0.02 and
 	.io.cache_hit_share > 0.1 + $(jq .io.cache_hit_share "$work/sparse.json")" "$work/cache.json"
+# Where the file is in memory anyway, auto is mmap, with what that needs.
+if [ "$(stat -f -c %T /dev/shm 2>/dev/null)" = tmpfs ] && copy=$(mktemp /dev/shm/colink-XXXXXX) &&
+	cp "$linked" "$copy" 2>/dev/null; then
+	on_disk=$linked
+	linked=$copy
+	budget=$(least run --io mmap)
+	check 'in memory: auto asks for what mmap does' test "$(least run)" = "$budget"
+	for source in auto mmap; do
+		run --io $source --memory $((budget + mib)) | jq '.memory | del(.peak_bytes)' >"$work/$source"
+	done
+	check 'and shares it out as mmap does' cmp "$work/auto" "$work/mmap"
+	linked=$on_disk
+else
+	skip 'auto in memory' 'no tmpfs at /dev/shm, or no room in it'
+fi
+rm -f "${copy:-}"
 check 'a budget that is not given is null' holds '.memory | .budget_bytes == null and
 	.cache_bundles == 614 and .batch == 46 and .peak_bytes > 0 and
 	.planned_bytes == ([.planned[]] | add)' "$work/sparse.json"
