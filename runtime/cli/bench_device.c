@@ -92,15 +92,16 @@ static json_t *report_json(const struct bench_device_options *options,
 	uname(&system);
 	if (gmtime_r(&now, &utc))
 		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &utc);
-	return json_pack("{s:f, s:f, s:I, s:i, s:f, s:{s:s, s:s, s:s}, s:s, s:s, s:s, s:s, s:I, "
+	return json_pack("{s:f, s:f, s:I, s:i, s:f, s:{s:o, s:o, s:o}, s:o, s:s, s:s, s:s, s:I, "
 			 "s:f, s:I, s:o, s:o}",
 		"a_us", result->cost.a_us,
 		"b_us_per_mib", result->cost.b_us_per_mib,
 		"gap_bytes", (json_int_t)device_break_even_bytes(result->cost),
 		"queue_depth", (int)result->queue_depth,
 		"fit_error", largest,
-		"device", "id", identity->id, "name", identity->name, "model", identity->model,
-		"path", options->bench.path,
+		"device", "id", json_text(identity->id), "name", json_text(identity->name),
+		"model", json_text(identity->model),
+		"path", json_text(options->bench.path),
 		"source", result->source,
 		"kernel", system.release,
 		"date", date,

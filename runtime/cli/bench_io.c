@@ -108,8 +108,8 @@ static json_t *results_json(const struct io_bench_options *options, const char *
 	for (size_t i = 0; i < results->n; i++)
 		json_array_append_new(array, one_result(&results->results[i], options->repeats,
 							scratch));
-	return json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:I, s:i, s:I, s:i, s:I, s:f, s:f, s:o, s:o}",
-		"shape", shape,
+	return json_pack("{s:o, s:o, s:i, s:i, s:i, s:i, s:I, s:i, s:I, s:i, s:I, s:f, s:f, s:o, s:o}",
+		"shape", json_text(shape),
 		"device", device_json(options, results),
 		"layers", (int)results->n_layers,
 		"neurons", (int)results->n_neurons,

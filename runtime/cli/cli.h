@@ -114,6 +114,12 @@ int print_json(json_t *object, struct error *err);
 /* Flush stdout; a full disk or a closed pipe shows here. */
 int finish_output(struct error *err);
 
+/*
+ * A JSON string of a name from outside, whose bytes need not be UTF-8: what is not, is replaced
+ * by U+FFFD. NULL: no memory, or no text.
+ */
+json_t *json_text(const char *text);
+
 /* A JSON number, or null for one that is too large for JSON. */
 json_t *json_u64(uint64_t value);
 

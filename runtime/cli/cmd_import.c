@@ -17,8 +17,8 @@ static int import_model(const char *source, const char *output, bool json, struc
 	if (stat(output, &st) < 0)
 		st.st_size = 0;
 	if (json)
-		return print_json(json_pack("{s:s, s:I}", "output", output, "bytes",
-					    (json_int_t)st.st_size), err);
+		return print_json(json_pack("{s:o, s:I}", "output", json_text(output),
+					    "bytes", (json_int_t)st.st_size), err);
 	printf("%s: %s\n", output, human_bytes((uint64_t)st.st_size, bytes));
 	return finish_output(err);
 }

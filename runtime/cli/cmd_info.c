@@ -54,10 +54,10 @@ static json_t *info_json(const struct model_file *file, const struct sizes *size
 	char model_id[20];
 
 	snprintf(model_id, sizeof(model_id), "%016" PRIx64, origin->model_id);
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:b, "
-			 "s:s, s:f, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i, s:i, s:I}",
+	return json_pack("{s:s, s:o, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:b, "
+			 "s:s, s:f, s:i, s:o, s:I, s:i, s:I, s:I, s:I, s:I, s:i, s:i, s:I}",
 		"architecture", model_architecture_name(c->architecture),
-		"name", origin->name,
+		"name", json_text(origin->name),
 		"model_id", model_id,
 		"layers", (int)c->n_layers,
 		"d_model", (int)c->d_model,
@@ -73,7 +73,7 @@ static json_t *info_json(const struct model_file *file, const struct sizes *size
 		"activation", model_activation_name(c->activation),
 		"ffn_threshold", (double)c->activation_threshold,
 		"predictor_rank", (int)c->predictor_rank,
-		"placement", origin->placement,
+		"placement", json_text(origin->placement),
 		"placement_tokens", (json_int_t)origin->placement_tokens,
 		"bundle_bytes", (int)model_bundle_stride(c),
 		"file_bytes", (json_int_t)sizes->file,

@@ -251,8 +251,8 @@ static json_t *seconds_json(const struct link_result *result)
 
 static json_t *link_json(const struct link_options *options, const struct link_result *result)
 {
-	return json_pack("{s:s, s:o, s:I, s:f, s:o, s:o}",
-		"output", options->output,
+	return json_pack("{s:o, s:o, s:I, s:f, s:o, s:o}",
+		"output", json_text(options->output),
 		"seconds", seconds_json(result),
 		"tokens", (json_int_t)result->record.n_tokens,
 		"ffn_active_share", result->record.active_share,

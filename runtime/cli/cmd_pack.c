@@ -26,6 +26,6 @@ int cmd_pack(const struct command *command, int argc, char **argv)
 									 "--placement PLACEMENT");
 	ret = step_pack("pack", model, placement, predictor, output, &err);
 	if (ret == 0 && json)
-		ret = print_json(json_pack("{s:s}", "output", output), &err);
+		ret = print_json(json_pack("{s:o}", "output", json_text(output)), &err);
 	return ret < 0 ? report_failure(&err) : EXIT_DONE;
 }

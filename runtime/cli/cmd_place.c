@@ -40,15 +40,15 @@ static int place(const struct place_step *step, bool json, struct error *err)
 	if (json) {
 		json_t *object = place_report_json(&report);
 
-		json_object_set_new(object, "output", json_string(step->output));
+		json_object_set_new(object, "output", json_text(step->output));
 		json_object_set_new(object, "method", json_string(order_method_name(step->method)));
 		json_object_set_new(object, "seed", json_integer((json_int_t)step->seed));
 		json_object_set_new(object, "interrupted", json_boolean(atomic_load(&stop)));
 		if (step->pictures.file)
-			json_object_set_new(object, "picture", json_string(step->pictures.file));
+			json_object_set_new(object, "picture", json_text(step->pictures.file));
 		if (step->pictures.folder)
 			json_object_set_new(object, "pictures",
-					    json_string(step->pictures.folder));
+					    json_text(step->pictures.folder));
 		ret = print_json(object, err);
 	} else {
 		show_place_report(&report);

@@ -75,10 +75,11 @@ int cmd_synth(const struct command *command, int argc, char **argv)
 	if (ret == 0 && trace)
 		ret = write_trace(trace, &options, &err);
 	if (ret == 0 && json)
-		ret = print_json(json_pack("{s:s, s:s?, s:s?, s:I, s:I}", "shape", name, "model",
-					   model, "trace", trace, "tokens",
-					   (json_int_t)(trace ? options.tokens : 0), "seed",
-					   (json_int_t)options.seed),
+		ret = print_json(json_pack("{s:s, s:o, s:o, s:I, s:I}", "shape", name,
+					   "model", model ? json_text(model) : json_null(),
+					   "trace", trace ? json_text(trace) : json_null(),
+					   "tokens", (json_int_t)(trace ? options.tokens : 0),
+					   "seed", (json_int_t)options.seed),
 				 &err);
 	return ret < 0 ? report_failure(&err) : EXIT_DONE;
 }

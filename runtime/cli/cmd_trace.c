@@ -13,9 +13,9 @@ static int trace(const struct trace_step *step, bool json, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (json)
-		return print_json(json_pack("{s:s, s:I, s:f}", "output", step->output, "tokens",
-					    (json_int_t)result.n_tokens, "ffn_active_share",
-					    result.active_share), err);
+		return print_json(json_pack("{s:o, s:I, s:f}", "output", json_text(step->output),
+					    "tokens", (json_int_t)result.n_tokens,
+					    "ffn_active_share", result.active_share), err);
 	printf("%s: %llu tokens, %.2f %% of the neurons fire\n", step->output,
 	       (unsigned long long)result.n_tokens, 100 * result.active_share);
 	return finish_output(err);

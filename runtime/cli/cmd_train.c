@@ -15,7 +15,7 @@ static int train(const struct train_step *step, bool json, struct error *err)
 	if (json) {
 		json_t *object = train_report_json(report);
 
-		json_object_set_new(object, "output", json_string(step->output));
+		json_object_set_new(object, "output", json_text(step->output));
 		json_object_set_new(object, "ratio", json_real(step->options.ratio));
 		ret = print_json(object, err);
 	} else {

@@ -107,8 +107,8 @@ json_t *loaded_json(const struct loaded *loaded)
 {
 	const struct link_state *state = &loaded->state;
 
-	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:I, s:{s:f, s:I, s:I, s:s}, s:o}",
-		"model", state->model,
+	return json_pack("{s:o, s:i, s:i, s:i, s:i, s:I, s:{s:f, s:I, s:I, s:s}, s:o}",
+		"model", json_text(state->model),
 		"region", (int)state->region,
 		"layers", (int)state->n_layers,
 		"hot_runs", (int)state->n_hot_runs,

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "base/utf8.h"
 
 int report_failure(const struct error *err)
 {
@@ -34,6 +37,22 @@ int print_json(json_t *object, struct error *err)
 				 strerror(errno));
 	putchar('\n');
 	return finish_output(err);
+}
+
+json_t *json_text(const char *text)
+{
+	struct utf8_stream stream = { 0 };
+	size_t length = text ? strlen(text) : 0, n;
+	char *valid = text ? malloc(UTF8_STREAM_ROOM(length) + UTF8_STREAM_ROOM(0)) : NULL;
+	json_t *string;
+
+	if (!valid)
+		return NULL;
+	n = utf8_stream_push(&stream, text, length, valid);
+	n += utf8_stream_end(&stream, valid + n);
+	string = json_stringn(valid, n);
+	free(valid);
+	return string;
 }
 
 json_t *json_u64(uint64_t value)

@@ -274,8 +274,8 @@ static json_t *histogram_json(const char *unit, const __u64 *counts, size_t n,
 
 static json_t *figures_json(const char *name, const struct io_figures *figures)
 {
-	return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:o, s:o}",
-		"name", name,
+	return json_pack("{s:o, s:I, s:I, s:f, s:f, s:f, s:o, s:o}",
+		"name", json_text(name),
 		"reads", integer(figures->reads),
 		"read_bytes", integer(figures->read_bytes),
 		"read_bytes_mean", ratio((double)figures->read_bytes, (double)figures->reads),
@@ -328,8 +328,8 @@ static json_t *file_json(const struct io_stat_file *file)
 
 static json_t *sample_json(const char *name, const struct io_figures *figures, double seconds)
 {
-	return json_pack("{s:s, s:f, s:f, s:f, s:f, s:f}",
-		"name", name,
+	return json_pack("{s:o, s:f, s:f, s:f, s:f, s:f}",
+		"name", json_text(name),
 		"reads_per_s", (double)figures->reads / seconds,
 		"read_bytes_per_s", (double)figures->read_bytes / seconds,
 		"read_bytes_mean", ratio((double)figures->read_bytes, (double)figures->reads),

@@ -121,6 +121,25 @@ for output in "$work/no/p" ''; do
 		timeout 20 "$COLINK" train "$linked" --trace "$work/t" -o "$output"
 done
 
+# A name need not be UTF-8; JSON has to be.
+odd=$'odd\xff'
+"$COLINK" place "$COLINK_BUILD/demo/heldout.trace" --method identity -o "$work/demo.placement" \
+	>"$work/stdout" 2>&1
+for command in "import $model" "trace $linked --text $model/heldout.txt --tokens 600" \
+	"place $work/t --effort 0" "pack $linked --placement $work/demo.placement"; do
+	# shellcheck disable=SC2086
+	"$COLINK" $command -o "$work/$odd" --json >"$work/odd.json" 2>"$work/stderr"
+	check "${command%% *} into a file whose name is no UTF-8" test $? = 0 -a -s "$work/$odd"
+	check 'and says so in JSON' holds '.output | endswith("/odd\ufffd")' "$work/odd.json"
+	rm -f "$work/$odd"
+done
+"$COLINK" synth opt-350m --trace "$work/$odd" --tokens 40 --json >"$work/odd.json"
+check 'synth, too' holds '.model == null and (.trace | endswith("/odd\ufffd"))' "$work/odd.json"
+"$COLINK" place "$work/t" --method linked -o "$work/$odd" --picture "$work/$odd.svg" --json \
+	>"$work/odd.json" 2>/dev/null
+check 'and a picture' holds '.picture | endswith("/odd\ufffd.svg")' "$work/odd.json"
+rm "$work/$odd" "$work/$odd.svg"
+
 check 'one line, whatever was typed' misused '--io a.b: has to be' "$COLINK" run "$linked" -p x \
 	--io $'a\nb'
 check 'one line, whatever is called for' misused "unknown command 'x.y'" "$COLINK" $'x\ny'
