@@ -26,8 +26,8 @@
 /* The BPF program counts steps of its loops up to this without leave of the kernel. */
 #define MAX_STEPS (1u << 20)
 
-/* How long another process may take to load the same model. */
-#define PATIENCE_SECONDS 10
+/* How long another process may take to load the same model, in a debug kernel, too. */
+#define PATIENCE_SECONDS 60
 
 struct load_options {
 	const char *path;

@@ -279,8 +279,11 @@ static pid_t start_stat(int *output)
 	}
 	close(ends[1]);
 	*output = ends[0];
-	for (tries = 0; tries < 1000 && !watching(pid); tries++)
+	/* A debug kernel checks programs for half a minute. */
+	for (tries = 0; !watching(pid); tries++) {
+		need(tries < 15000, "colink stat does not watch");
 		usleep(20000);
+	}
 	return pid;
 }
 
